@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The search for secrets in everything that a test session wrote.
+
+Store, logs, job folders, saved .blend files (Blender 5 compresses them), user preferences, archives and
+whatever else lies in the session's folder. A key is known by the prefix that every key of the tests has; a
+sandbox's key by the address file that names it; a presigned URL by its signature.
+
+Two files hold a key by design, and only while nobody else can read them: the sandbox's ``address.json`` and
+the announced key file of a computer without a keyring.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PATTERNS = (
+    # `rgyd_live_` and `rgyd_test_` are the service's own prefixes; documentation writes them alone.
+    re.compile(rb"rgyd_(?:test|live)_[A-Za-z0-9_-]{8,}"),
+    re.compile(rb"X-(?:Amz|Goog)-Signature=[0-9A-Za-z%]{8,}", re.IGNORECASE),
+)
+MAY_HOLD_KEYS = ("address.json", "credentials.json")
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+LARGEST = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A secret in a file; ``where`` names the file (and the member of an archive)."""
+
+    where: str
+    secret: str
+
+
+def _private(path: Path) -> bool:
+    return os.name == "nt" or not path.stat().st_mode & 0o077
+
+
+def sandbox_keys(root: Path) -> list[bytes]:
+    """The random keys of the sandboxes that ran under ``root``."""
+    keys = []
+    for path in root.rglob("address.json"):
+        try:
+            data = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        for entry in data.values() if isinstance(data, dict) else ():
+            if isinstance(entry, dict) and len(str(entry.get("api_key", ""))) >= 8:
+                keys.append(str(entry["api_key"]).encode())
+    return keys
+
+
+def _decompressed(data: bytes) -> bytes:
+    """What a zstd-compressed file holds; Blender writes many frames, one after the other."""
+    try:
+        from compression import zstd  # Python 3.14
+    except ImportError:
+        import zstandard
+
+        with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
+            return bytes(reader.read())
+    return bytes(zstd.decompress(data))
+
+
+def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """What is to be searched: the bytes, those within compression, those of each archive member."""
+    data = path.read_bytes()
+    yield str(path), data
+    if data.startswith(ZSTD_MAGIC):
+        yield f"{path} (decompressed)", _decompressed(data)
+    elif data.startswith(b"PK\x03\x04"):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                for member in archive.infolist():
+                    if member.file_size <= LARGEST:
+                        yield f"{path}!{member.filename}", archive.read(member)
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError):
+            return  # tests make broken archives on purpose; their raw bytes were searched
+
+
+def sweep(root: Path, keys: list[bytes] | None = None) -> list[Finding]:
+    """Every secret in every file under ``root``; ``keys`` are looked for beside the patterns."""
+    known = [*(keys or []), *sandbox_keys(root)]
+    found = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
+                continue
+            if name in MAY_HOLD_KEYS and _private(path):
+                continue
+            for where, data in _contents(path):
+                secrets = {match.group() for pattern in PATTERNS for match in pattern.finditer(data)}
+                secrets.update(key for key in known if key in data)
+                found += [Finding(where, secret.decode("latin-1")) for secret in sorted(secrets)]
+    return found
