@@ -39,6 +39,8 @@ def isolate() -> Path:
     guard of :mod:`tests.support.network` does not reach, gets nowhere either.
     """
     root = Path(tempfile.mkdtemp(prefix="courier-tests-")).resolve()
+    # The test environments stay where they are: only what a test may write moves.
+    os.environ.setdefault("SCENE_COURIER_CACHE", str(Path.home() / ".cache" / "scene-courier"))
     folders = {
         "HOME": "home",
         "USERPROFILE": "home",
