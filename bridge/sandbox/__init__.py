@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The services on this computer: no account, no internet, the real work.
+
+    serve(state_dir)                      serve until interrupted (``scene-courier sandbox``)
+    with Sandbox(state_dir) as box: ...   the same in this process, on threads (tests)
+
+``box.rigyd.base_url`` and ``box.rigyd.api_key`` are all that a client needs. Keys, jobs, credits
+and files lie in ``state_dir`` and survive a restart; ``state_dir/address.json`` (private) tells
+where a running sandbox is. One sandbox per folder. Finished jobs are kept, at most 200 and 4 GiB,
+and at least an hour.
+
+This package stands in for the vendors, so it shares no code with ``bridge.services``: shared code
+would hide shared mistakes. It listens on the loopback address only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..problems import Category, ProblemError
+from .faults import FaultPlan
+
+if TYPE_CHECKING:
+    from ..blender import BlenderProgram
+    from .convert import Converter
+    from .rigyd import Rigyd
+
+__all__ = ["SERVICES", "FaultPlan", "Sandbox", "serve"]
+
+# What can be served, with the prefix of each service's keys. Glossi and Renderjuice come here.
+SERVICES = {"rigyd": "rgyd_test_"}
+Faults = FaultPlan | dict[str, Any] | Path | str | None
+
+
+class Sandbox:
+    """The sandbox in this process; a context manager.
+
+    ``port`` 0 takes the port of the last run if it is free, else any. ``faults`` is a fault plan
+    (see ``faults``), an object, or a file. ``converter`` replaces the headless Blender; without it
+    ``program`` (or SCENE_COURIER_BLENDER, or this Python's bpy) does the work. ``parallel``
+    conversions run at once, each for at most ``timeout`` seconds.
+
+    Raises ProblemError when the folder is in use, not writable, or the port is taken.
+    """
+
+    rigyd: Rigyd
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        port: int = 0,
+        services: Iterable[str] = ("rigyd",),
+        faults: Faults = None,
+        program: BlenderProgram | None = None,
+        converter: Converter | None = None,
+        parallel: int = 1,
+        timeout: float = 1800.0,
+    ) -> None:
+        self.state_dir = Path(state_dir)
+        self.stopping = threading.Event()
+        self.services: dict[str, Any] = {}
+        self.plan = FaultPlan.load(faults)
+        self._port = port
+        self._names = tuple(services)
+        self._converter = converter
+        self._program = program
+        self._parallel = parallel
+        self._timeout = timeout
+        self._requests: deque[dict[str, Any]] = deque(maxlen=20_000)
+        self._journal_lock = threading.Lock()
+        self._last_use = time.monotonic()
+        self._lock: Any = None
+        self._server: Any = None
+        self._thread: threading.Thread | None = None
+        unknown = [name for name in self._names if name not in SERVICES]
+        if unknown:
+            raise ProblemError(
+                Category.INPUT,
+                f"The sandbox has no service named {unknown[0]}.",
+                f"It serves: {', '.join(SERVICES)}.",
+            )
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self) -> Sandbox:
+        """Take the folder, open the port, begin to serve on threads."""
+        from .convert import BlenderConverter
+        from .rigyd import Rigyd
+
+        self._take_folder()
+        try:
+            self._server = self._listen()
+            converter = self._converter or BlenderConverter(self._program)
+            for name in self._names:
+                folder = self.state_dir / name
+                folder.mkdir(mode=0o700, exist_ok=True)
+                key = _key(self.state_dir / "credentials.json", name)
+                service = Rigyd(
+                    self, folder, key, converter, parallel=self._parallel, timeout=self._timeout
+                )
+                self.services[name] = service
+                setattr(self, name, service)
+            self._apply_plan()
+            for service in self.services.values():
+                service.start()
+            self._thread = threading.Thread(
+                target=self._server.serve_forever, args=(0.05,), name="sandbox-http", daemon=True
+            )
+            self._thread.start()
+            _write_private(
+                self.state_dir / "address.json", json.dumps({"pid": os.getpid(), **self.address()})
+            )
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop serving, kill a running conversion (its job starts again next time), let go."""
+        self.stopping.set()
+        if self._server is not None:
+            if self._thread is not None:
+                self._server.shutdown()
+                self._thread.join(10)
+            self._server.server_close()
+            self._server.close_connections()
+        for service in self.services.values():
+            service.stop()
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                (self.state_dir / "address.json").unlink(missing_ok=True)
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    @property
+    def origin(self) -> str:
+        """``http://127.0.0.1:PORT``."""
+        return f"http://127.0.0.1:{self._server.port}"
+
+    def address(self) -> dict[str, dict[str, str]]:
+        """{service: {"base_url", "api_key"}}: what a client needs."""
+        return {
+            name: {"base_url": service.base_url, "api_key": service.api_key}
+            for name, service in self.services.items()
+        }
+
+    def idle_seconds(self) -> float:
+        """How long nothing was asked and nothing was converted."""
+        if any(service.busy for service in self.services.values()):
+            self.touch()
+        return time.monotonic() - self._last_use
+
+    def touch(self) -> None:
+        """The sandbox is in use."""
+        self._last_use = time.monotonic()
+
+    # -- faults and the journal ----------------------------------------------------------------
+
+    def set_faults(self, faults: Faults) -> None:
+        """Put another fault plan in force; None is an honest sandbox."""
+        self.plan = FaultPlan.load(faults)
+        self._apply_plan()
+
+    def _apply_plan(self) -> None:
+        if self.plan.credits is not None:
+            for service in self.services.values():
+                service.store.set_setting("credits", self.plan.credits)
+
+    def journal(self) -> dict[str, Any]:
+        """What was seen: {"paid_submits", "credits", "requests": [...]}.
+
+        ``paid_submits`` counts accepted paid submits since the folder is new. A request has n,
+        method, path, query, status, client, authorization (whether the header was there),
+        received (bytes of its body), body_complete, job_id and paid (for an accepted submit),
+        fault, cut, started, ended. Keys are never in it.
+        """
+        with self._journal_lock:
+            entries = [dict(entry) for entry in self._requests]
+        for entry in entries:
+            body = entry.pop("_body", None)
+            if body is not None:
+                entry.update(received=body.received, body_complete=body.complete)
+        stores = [service.store for service in self.services.values()]
+        return {
+            "paid_submits": sum(store.paid_submits for store in stores),
+            "credits": {name: service.store.credits for name, service in self.services.items()},
+            "requests": entries,
+        }
+
+    def journal_entry(self, method: str, target: Any, headers: Any) -> dict[str, Any]:
+        """Begin the entry of a request (called by the server)."""
+        entry: dict[str, Any] = {
+            "method": method,
+            "path": target.path,
+            "query": target.query,
+            "status": None,
+            "client": headers.get("X-Rigyd-Client"),
+            "authorization": "Authorization" in headers,
+            "received": 0,
+            "body_complete": False,
+            "job_id": None,
+            "paid": None,
+            "fault": False,
+            "cut": False,
+            "started": time.time(),
+            "ended": None,
+        }
+        with self._journal_lock:
+            entry["n"] = self._requests[-1]["n"] + 1 if self._requests else 1
+            self._requests.append(entry)
+        self.touch()
+        return entry
+
+    def close_entry(self, entry: dict[str, Any]) -> None:
+        """The request is over (called by the server)."""
+        with self._journal_lock:
+            body = entry.pop("_body", None)
+            if body is not None:
+                entry.update(received=body.received, body_complete=body.complete)
+            entry["ended"] = time.time()
+        self.touch()
+
+    # -- start-up ------------------------------------------------------------------------------
+
+    def _take_folder(self) -> None:
+        from filelock import FileLock, Timeout
+
+        try:
+            self.state_dir.mkdir(parents=True, mode=0o700, exist_ok=True)
+            lock = FileLock(self.state_dir / "sandbox.lock")
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ProblemError(
+                Category.INPUT,
+                "A sandbox is already running in this folder.",
+                "Use the one that runs, or stop it first.",
+                str(self.state_dir),
+            ) from None
+        except OSError as error:
+            raise ProblemError(
+                Category.DISK,
+                "The sandbox cannot write to its folder.",
+                "Choose a data folder that you may write to.",
+                f"{self.state_dir}: {error.strerror}",
+            ) from None
+        self._lock = lock
+
+    def _listen(self) -> Any:
+        from .server import Server
+
+        remembered = self.state_dir / "port"
+        last = 0
+        if self._port == 0:
+            with contextlib.suppress(OSError, ValueError):
+                last = int(remembered.read_text())
+        for port in dict.fromkeys([self._port or last, self._port]):
+            try:
+                server = Server(port, self)
+            except (OSError, OverflowError) as error:
+                if port == 0 or port == self._port:
+                    taken = getattr(error, "errno", None) == errno.EADDRINUSE
+                    raise ProblemError(
+                        Category.INPUT,
+                        f"Port {port} is in use." if taken else f"Port {port} cannot be used.",
+                        "Leave the port out: the sandbox then finds a free one.",
+                        str(error),
+                    ) from None
+                continue
+            remembered.write_text(str(server.port))
+            return server
+        raise AssertionError("no port was tried")
+
+
+def serve(
+    state_dir: Path,
+    *,
+    port: int = 0,
+    services: Iterable[str] = ("rigyd",),
+    faults: Faults = None,
+    program: BlenderProgram | None = None,
+    on_ready: Callable[[dict[str, dict[str, str]]], None] | None = None,
+    idle_exit: float | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM, or until nobody used it for ``idle_exit`` seconds.
+
+    ``on_ready`` gets ``Sandbox.address()`` once requests are answered. Raises what ``Sandbox``
+    raises.
+    """
+    done = threading.Event()
+    previous: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, lambda *_: done.set())
+    try:
+        with Sandbox(
+            state_dir, port=port, services=services, faults=faults, program=program
+        ) as box:
+            if on_ready is not None:
+                on_ready(box.address())
+            while not done.wait(0.5):
+                if idle_exit is not None and box.idle_seconds() > idle_exit:
+                    return
+    finally:
+        for known, handler in previous.items():
+            signal.signal(known, handler)
+
+
+def _key(path: Path, service: str) -> str:
+    """The service's key: made once, kept in a private file."""
+    keys: dict[str, str] = {}
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        keys = dict(json.loads(path.read_text(encoding="utf-8")))
+    if not str(keys.get(service, "")).startswith(SERVICES[service]):
+        keys[service] = SERVICES[service] + secrets.token_urlsafe(32)
+        _write_private(path, json.dumps(keys))
+    return keys[service]
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only this user may read; whole or not at all."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(temporary, path)
