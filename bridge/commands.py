@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people do to jobs. The panel and the command line call these, and nothing else.
+
+Each is one change of the store; the worker acts on it. Nothing here waits or uses the network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from typing import Any
+
+from .accounts import environment_base_url, environment_print
+from .jobs import Job, State
+from .paths import job_folder
+from .problems import Category, ProblemError
+from .store import Store
+
+#: steps after the package; a paid attempt that the service failed begins again with these
+PAID_STEPS = ["submit", "submit.looks", "follow", "download", "unpack"]
+
+
+def submit(store: Store, job: Job) -> Job:
+    """Queue a job whose folder is complete; it is durable when this returns.
+
+    The address and the key (by fingerprint) that this environment names are the job's from now on,
+    whatever environment the worker has.
+    """
+    if not job.sandboxed:
+        job.base_url = job.base_url or environment_base_url(job.service)
+        job.key_print = job.key_print or environment_print(store).get(job.service, "")
+    job_folder(store.home, job.id).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return store.insert_job(job)
+
+
+def cancel(store: Store, job_id: str) -> Job:
+    """Ask for a job to be stopped. A job that has ended is returned as it is."""
+    job = _existing(store, job_id)
+    if job.state.terminal:
+        return job
+    return store.update_job(job_id, cancel_requested=True, due_at=0)
+
+
+def retry(store: Store, job_id: str) -> Job:
+    """Let a job go on: from its last finished step, or from a new submit if the service failed it.
+
+    A new paid attempt needs a new approval. ProblemError(INPUT) when there is nothing to retry.
+    """
+    job = _existing(store, job_id)
+    if job.state is State.DONE:
+        raise ProblemError(
+            Category.INPUT,
+            f"“{job.name}” is done; there is nothing to retry.",
+            "Send it again to convert it once more.",
+        )
+    if job.state is State.IN_DOUBT:
+        store.drop_steps(job_id, ["submit.looks"])
+        return store.update_job(job_id, waiting_reason="", due_at=0)
+    if not job.state.terminal:
+        return store.update_job(job_id, due_at=0)
+    changes: dict[str, Any] = {}
+    if job.problem is not None and job.problem.category is Category.REMOTE:
+        changes = _new_attempt(store, job)
+    return store.update_job(
+        job_id,
+        state=State.QUEUED,
+        state_text="",
+        waiting_reason="",
+        problem=None,
+        cancel_requested=False,
+        due_at=0,
+        **changes,
+    )
+
+
+def _new_attempt(store: Store, job: Job) -> dict[str, Any]:
+    """Forget the paid steps; the next submit carries another tag and needs its own approval."""
+    store.drop_steps(job.id, PAID_STEPS)
+    number = int(job.origin.get("submission", 1)) + 1
+    return {
+        "remote_id": "",
+        "remote": {},
+        "approved_credits": None,
+        "credits_charged": None,
+        "origin": {**job.origin, "submission": number},
+    }
+
+
+def approve(store: Store, job_id: str) -> Job:
+    """Agree to the price that the job shows. ProblemError(INPUT) if it waits for no approval."""
+    job = _existing(store, job_id)
+    if job.state is not State.AWAITING_APPROVAL or job.price is None:
+        raise ProblemError(
+            Category.INPUT,
+            f"“{job.name}” is not waiting for an approval.",
+            "“scene-courier jobs” shows what each job waits for.",
+        )
+    return store.update_job(
+        job_id,
+        approved_credits=job.price,
+        state=State.QUEUED,
+        waiting_reason="",
+        due_at=0,
+    )
+
+
+def resolve_in_doubt(
+    store: Store, job_id: str, *, remote_id: str | None = None, send_again: bool = False
+) -> Job:
+    """A person's decision about a job in doubt: it is ``remote_id``, or it is to be sent again.
+
+    Raises ProblemError(INPUT) when the job is not in doubt, or nothing was decided.
+    """
+    job = _existing(store, job_id)
+    if job.state is not State.IN_DOUBT or bool(remote_id) == send_again:
+        raise ProblemError(
+            Category.INPUT,
+            f"“{job.name}” needs no such decision now.",
+            "Either the service's id of the job is given, or it is sent again.",
+        )
+    if remote_id:
+        # The flow looks the id up before it believes it.
+        store.finish_step(job_id, "submit", {"id": remote_id.strip()})
+        return store.update_job(
+            job_id,
+            remote_id=remote_id.strip(),
+            state=State.REMOTE,
+            waiting_reason="",
+            problem=None,
+            due_at=0,
+        )
+    changes = _new_attempt(store, job)
+    changes["approved_credits"] = job.approved_credits
+    return store.update_job(
+        job_id, state=State.QUEUED, waiting_reason="", problem=None, due_at=0, **changes
+    )
+
+
+def forget(store: Store, job_id: str) -> None:
+    """Remove an ended job and its folder. Results elsewhere, and files in use, stay.
+
+    Raises ProblemError(INPUT) for a job that has not ended.
+    """
+    job = _existing(store, job_id)
+    if not job.state.terminal:
+        raise ProblemError(
+            Category.INPUT,
+            f"“{job.name}” has not ended yet.",
+            "Cancel it first.",
+        )
+    folder = job_folder(store.home, job_id)
+    store.forget_job(job_id)
+    if folder.parent != store.home / "jobs":
+        return
+    if any(str(folder) in result.path for result in job.results) and job.imported_at:
+        # An import may use these files in place: drop what was sent, keep what came back.
+        for name in ("scene.blend", "package", "images"):
+            _remove(folder / name)
+        return
+    _remove(folder)
+
+
+def _remove(path: Any) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def describe(job: Job) -> dict[str, Any]:
+    """The one object that ``--json`` prints for a job."""
+    return {
+        "id": job.id,
+        "service": job.service,
+        "state": job.state.value,
+        "remote_id": job.remote_id or None,
+        "results": [result.to_dict() for result in job.results],
+        "problem": job.problem.to_dict() if job.problem else None,
+    }
+
+
+def _existing(store: Store, job_id: str) -> Job:
+    job = store.job(job_id)
+    if job is None:
+        raise ProblemError(
+            Category.INPUT,
+            "This job is no longer in the list.",
+            "Refresh the list.",
+            job_id,
+        )
+    return job

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts the worker and the sandbox: detached, without a window, from a copy of this code.
+
+The copy (``<home>/runtime/<version>-<python tag>-<digest>/``) is why an update or a disabled
+extension never pulls files from under a running worker. Whether a worker runs is said by an OS file
+lock, never by a process id. Nothing here touches bpy; call it from a plain thread inside Blender.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+from . import __version__
+from .paths import ensure_home
+from .problems import Category, ProblemError
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKER_LOCK = "worker.lock"
+SANDBOX_LOCK = "sandbox.lock"
+#: set in tests and by people who run the worker themselves
+NO_WORKER = "SCENE_COURIER_NO_WORKER"
+
+_BOOT = (
+    "import sys; sys.path.insert(0, sys.argv[1]); sys.path.append(sys.argv[2]); "
+    "from bridge.{module} import {function}; raise SystemExit({function}(sys.argv[3]))"
+)
+_SOURCES = ("bridge", "addon/__init__.py", "addon/recipes")
+
+
+# -- the runtime copy ----------------------------------------------------------------------------
+
+
+def runtime_copy(home: Path) -> Path:
+    """A private copy of the bridge, the recipes and the fitting wheels; made once per version."""
+    files = _source_files()
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(str(path.relative_to(ROOT)).encode())
+        digest.update(path.read_bytes())
+    wheels = _fitting_wheels()
+    for wheel in wheels:
+        digest.update(wheel.name.encode())
+    tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    target = home / "runtime" / f"{__version__}-{tag}-{digest.hexdigest()[:12]}"
+    if (target / "complete").exists():
+        return target
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    for path in files:
+        copy = temporary / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    (temporary / "site").mkdir(parents=True, exist_ok=True)
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(temporary / "site")
+    (temporary / "complete").touch()
+    try:
+        os.replace(temporary, target)
+    except OSError:
+        # Another process was faster; its copy has the same digest.
+        shutil.rmtree(temporary, ignore_errors=True)
+        if not (target / "complete").exists():
+            raise
+    _remove_old_runtimes(target)
+    return target
+
+
+def _source_files() -> list[Path]:
+    found: list[Path] = []
+    for name in _SOURCES:
+        path = ROOT / name
+        found += [path] if path.is_file() else sorted(path.rglob("*"))
+    return [
+        path
+        for path in found
+        if path.is_file() and path.suffix != ".pyc" and "__pycache__" not in path.parts
+    ]
+
+
+def _fitting_wheels() -> list[Path]:
+    """The extension's wheels that fit this Python and system; none in a pip installation."""
+    folder = ROOT / "wheels"
+    return [wheel for wheel in sorted(folder.glob("*.whl")) if _fits(wheel.name)]
+
+
+def _fits(name: str) -> bool:
+    """Does a wheel's file name (name-version-python-abi-platform.whl) fit this interpreter?"""
+    pythons, abi, platforms = name.removesuffix(".whl").split("-")[-3:]
+    minor = sys.version_info[1]
+    if abi == "abi3":
+        lowest = [int(tag[3:]) for tag in pythons.split(".") if re.fullmatch(r"cp3\d+", tag)]
+        right_python = any(number <= minor for number in lowest)
+    else:
+        right_python = bool({"py3", f"py3{minor}", f"cp3{minor}"} & set(pythons.split(".")))
+    system = {"linux": ("manylinux", "musllinux"), "darwin": ("macosx",), "win32": ("win",)}
+    machine = platform.machine().lower().replace("amd64", "x86_64")
+    here = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+
+    def right(tag: str) -> bool:
+        if tag == "any" or tag == here:
+            return True
+        if not tag.startswith(system.get(sys.platform, ())):
+            return False
+        ending = tag.replace("amd64", "x86_64").replace("arm64", "aarch64")
+        return ending.endswith((machine.replace("arm64", "aarch64"), "universal2"))
+
+    return right_python and any(right(tag) for tag in platforms.split("."))
+
+
+def _remove_old_runtimes(current: Path, keep: int = 4) -> None:
+    """Drop the oldest copies; the ones in use are younger than the kept few, or locked."""
+    others = [path for path in current.parent.iterdir() if path != current and path.is_dir()]
+    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    month = time.time() - 30 * 86400
+    for path in others[keep:]:
+        if path.stat().st_mtime < month:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+# -- processes -----------------------------------------------------------------------------------
+
+
+def _spawn(module: str, function: str, home: Path, log: IO[bytes], extra: dict[str, str]) -> None:
+    root = runtime_copy(home)
+    command = [
+        sys.executable,
+        "-I",
+        "-c",
+        _BOOT.format(module=module, function=function),
+        str(root),
+        str(root / "site"),
+        str(home),
+    ]
+    environment = {**os.environ, "SCENE_COURIER_HOME": str(home), **extra}
+    for name in ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP"):
+        environment.pop(name, None)
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    options: dict[str, Any] = {}
+    if sys.platform == "win32":
+        options["creationflags"] = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+    else:
+        options["start_new_session"] = True
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        cwd=home,
+        env=environment,
+        close_fds=True,
+        **options,
+    )
+    # It lives on by itself; without this Python warns that a child was left running.
+    process.returncode = 0
+
+
+def locked(path: Path) -> bool:
+    """True when a living process holds this lock file."""
+    from filelock import FileLock, Timeout
+
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def worker_running(home: Path) -> bool:
+    """True when this data folder's worker lives."""
+    return locked(home / WORKER_LOCK)
+
+
+def ensure_worker(home: Path) -> None:
+    """Start the worker unless it runs; a running one of another version or account makes room.
+
+    Raises ProblemError(DISK, INTERNAL) when it cannot be started. Harmless to call often.
+    """
+    if os.environ.get(NO_WORKER):
+        return
+    ensure_home(home)
+    if worker_running(home) and not _must_make_room(home):
+        return
+    try:
+        with open(home / "worker.log", "ab") as log:
+            _spawn("worker", "main", home, log, {})
+    except OSError as error:
+        raise ProblemError(
+            Category.INTERNAL,
+            "The background worker cannot be started.",
+            f"Look at “{home / 'worker.log'}”; antivirus programs may block it.",
+            f"{type(error).__name__}: {error}",
+        ) from None
+
+
+def wait_for_worker(home: Path, seconds: float = 15.0) -> bool:
+    """Wait until a worker holds the lock; True when it does."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if worker_running(home):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _must_make_room(home: Path) -> bool:
+    """Ask a running worker to leave if it is older, or lacks the keys of this environment."""
+    from .accounts import environment_print
+    from .store import Store
+
+    with Store.open(home) as store:
+        info = store.setting("worker", {})
+        mine = environment_print(store)
+        lacks = {name for name, value in mine.items() if info.get("env", {}).get(name) != value}
+        older = _version(str(info.get("version", "0"))) < _version(__version__)
+        if not lacks and not older:
+            return False
+        store.set_setting("worker_leave", {"pid": info.get("pid"), "at": time.time()})
+        return True
+
+
+def stop_worker(home: Path) -> None:
+    """Ask the worker to finish its step and leave."""
+    from .store import Store
+
+    with Store.open(home) as store:
+        info = store.setting("worker", {})
+        store.set_setting("worker_leave", {"pid": info.get("pid"), "at": time.time()})
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+
+
+# -- the sandbox ---------------------------------------------------------------------------------
+
+
+def ensure_sandbox(home: Path, captured: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Start this computer's sandbox unless it runs, and return its addresses and keys.
+
+    ``captured`` is the Blender that captured the scene; it converts if it can write USD. Returns
+    ``{"rigyd": {"base_url": ..., "api_key": ...}}``. Raises ProblemError(BLENDER, INTERNAL).
+    """
+    folder = home / "sandbox"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    address = folder / "address.json"
+    if locked(folder / SANDBOX_LOCK):
+        known = _read_address(address)
+        if known:
+            return known
+    else:
+        address.unlink(missing_ok=True)
+        extra = {}
+        program = sandbox_blender(home, captured)
+        if program:
+            extra["SCENE_COURIER_BLENDER"] = program
+        with open(home / "worker.log", "ab") as log:
+            _spawn("sandbox", "managed", home, log, extra)
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        known = _read_address(address)
+        if known:
+            return known
+        time.sleep(0.05)
+    raise ProblemError(
+        Category.INTERNAL,
+        "The sandbox does not start.",
+        f"Look at “{home / 'worker.log'}”.",
+        "no address after 30 s",
+    )
+
+
+def _read_address(path: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+def sandbox_blender(home: Path, captured: dict[str, Any] | None) -> str | None:
+    """The Blender that converts: as asked, the capturing one, or another one that was seen here.
+
+    None leaves the choice to the sandbox (this Python, if it has bpy). Blenders without USD are
+    passed over; the sandbox says so itself if nothing is left.
+    """
+    from .blender import probe
+    from .store import Store
+
+    asked = os.environ.get("SCENE_COURIER_BLENDER", "").strip()
+    if asked:
+        return asked
+    candidates = [str(captured["executable"])] if captured and captured.get("executable") else []
+    with Store.open(home) as store:
+        seen = store.setting("blenders", {})
+    candidates += sorted(seen, key=lambda path: seen[path].get("version", []), reverse=True)
+    for executable in candidates:
+        try:
+            if probe(executable).usd:
+                return executable
+        except ProblemError:
+            continue
+    return None

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the file to send: from a capture or a .blend by a headless Blender, or a ready file as is.
+
+Flows of every service that takes a model use this one step; its answer is remembered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from .blender import find_blender, run_recipe
+from .flow import Flow, Later
+from .jobs import State
+from .paths import require_space, safe_name
+from .problems import Category, ProblemError
+
+#: one headless Blender at a time: it may need most of the memory
+_slot = threading.Semaphore(1)
+
+
+def package_glb(flow: Flow, *, max_bytes: int) -> dict[str, Any]:
+    """The step "package": a GLB of the captured selection, or the ready file.
+
+    Answers ``{"path", "bytes", ...}`` as recipe ``export_glb`` reports it, and adds what an artist
+    should know (textures that did not survive) to the job's notes. ``max_bytes`` is the service's
+    limit. Raises ProblemError and Canceled.
+    """
+    if flow.job.input_kind == "file":
+        return dict(flow.step("package", lambda: _ready_file(flow)))
+    if flow.finished("package") and not Path(flow.answer("package")["path"]).is_file():
+        # Somebody tidied up: the package can be made again.
+        flow.store.drop_steps(flow.job.id, ["package"])
+    if flow.finished("package"):
+        return dict(flow.answer("package"))
+    if not _slot.acquire(blocking=False):
+        raise Later(0.5, state_text="Another job is being packaged")
+    try:
+        answer = flow.step(
+            "package",
+            lambda: _export(flow, max_bytes),
+            state=State.PACKAGING,
+            text="Starting Blender",
+        )
+    finally:
+        _slot.release()
+    for note in _notes(answer):
+        flow.note(note)
+    return dict(answer)
+
+
+def captured_blender(flow: Flow) -> dict[str, Any] | None:
+    """The "blender" entry of the job's capture, or None for jobs without one."""
+    if flow.job.input_kind != "capture":
+        return None
+    try:
+        capture = json.loads((flow.folder / "capture.json").read_text(encoding="utf-8"))
+        return dict(capture["blender"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _ready_file(flow: Flow) -> dict[str, Any]:
+    path = Path(flow.job.input_path)
+    try:
+        return {"path": str(path), "bytes": path.stat().st_size}
+    except OSError as error:
+        raise ProblemError(
+            Category.INPUT,
+            f"The file “{path.name}” is no longer there.",
+            "Send it again.",
+            f"{path}: {error.strerror}",
+        ) from None
+
+
+def _export(flow: Flow, max_bytes: int) -> dict[str, Any]:
+    job = flow.job
+    source = flow.folder / "scene.blend" if job.input_kind == "capture" else Path(job.input_path)
+    try:
+        size = os.stat(source).st_size
+    except OSError as error:
+        raise ProblemError(
+            Category.INPUT,
+            "The copy of the scene is no longer in the job's folder.",
+            "Send the scene again.",
+            f"{source}: {error.strerror}",
+        ) from None
+    # The GLB holds at most what the scene and its textures hold; textures are not known yet.
+    require_space(flow.folder, 2 * size + 256 * 1024**2, "package the scene")
+    package = flow.folder / "package"
+    output = package / f"{safe_name(job.name)}.glb"
+    params: dict[str, Any] = {
+        "folder": str(flow.folder),
+        "output": str(output),
+        "options": {name: job.options.get(name) for name in ("draco", "animation")},
+        "max_bytes": max_bytes,
+    }
+    if job.input_kind == "capture":
+        params["capture"] = str(flow.folder / "capture.json")
+    else:
+        params["blend"] = str(source)
+        params["select"] = job.origin.get("select") or None
+    return run_recipe(
+        "export_glb",
+        params,
+        workdir=package,
+        program=find_blender(captured_blender(flow)),
+        timeout=flow.settings.packaging_seconds,
+        on_progress=lambda done, text: flow.progress(100 * done, 100, "percent", text),
+        cancelled=flow.canceled,
+        log=flow.log.info,
+    )
+
+
+def _notes(answer: dict[str, Any]) -> list[str]:
+    notes = [str(note) for note in answer.get("notes") or []]
+    for lost in answer.get("lost_textures") or []:
+        image = f" “{lost.get('image')}”" if lost.get("image") else ""
+        notes.append(
+            f"Material “{lost.get('material')}” lost its texture{image}: {lost.get('why')}"
+        )
+    return notes

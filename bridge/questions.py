@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Answers the questions that the panel puts into the store (it has no network itself).
+
+pricing        {"service", "account"} -> the service's price list, credits by job type
+service_state  {"service", "account"} -> where the key comes from, the address, "ready"
+account        {"service", "account"} -> the credits that are left, or null where not told
+
+No answer ever holds a key.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from .accounts import environment_base_url
+from .connect import access, may_go_online
+from .jobs import DEFAULT_ACCOUNT, SANDBOX, Request
+from .problems import Category, Problem, ProblemError
+from .redact import redact
+from .services import SERVICES
+from .services.base import Service
+from .settings import Settings
+from .store import Store
+
+
+def answer(home: Path, settings: Settings, request: Request) -> None:
+    """Work on one question and write its answer, or a problem, to the store."""
+    with Store.open(home) as store:
+        try:
+            store.answer(request.id, _answer(store, settings, request))
+        except ProblemError as error:
+            store.answer(request.id, problem=error.problem)
+        except Exception as error:
+            logging.exception("question %s", request.kind)
+            text = redact(f"{type(error).__name__}: {error}")[:300]
+            store.answer(
+                request.id,
+                problem=Problem(Category.INTERNAL, "This could not be looked up.", "", text),
+            )
+
+
+def _answer(store: Store, settings: Settings, request: Request) -> Any:
+    service = SERVICES.get(str(request.args.get("service")))
+    account = str(request.args.get("account") or DEFAULT_ACCOUNT)
+    if service is None or request.kind not in ("pricing", "service_state", "account"):
+        raise ProblemError(
+            Category.INTERNAL,
+            "This version does not know what was asked.",
+            "Update Scene Courier.",
+            f"{request.kind} {sorted(request.args)}",
+        )
+    if request.kind == "service_state":
+        return service_state(store, service, account)
+    way = access(store, service, account, base_url=str(request.args.get("base_url") or ""))
+    with service.http(
+        way.base_url,
+        way.key,
+        settings=settings,
+        online=lambda: may_go_online(store.home, str(request.args.get("source", "blender"))),
+    ) as http:
+        client = service.client(http)
+        return client.pricing() if request.kind == "pricing" else client.me()
+
+
+def service_state(store: Store, service: Service, account: str) -> dict[str, Any]:
+    """Where an account's key comes from and whether it can be used; reaches for no network."""
+    if account == SANDBOX:
+        return {"key_source": SANDBOX, "base_url": "", "ready": True}
+    address = environment_base_url(service.name) or service.default_base_url
+    try:
+        source = access(store, service, account).source
+    except ProblemError as error:
+        return {
+            "key_source": "none",
+            "base_url": address,
+            "ready": False,
+            "problem": error.problem.to_dict(),
+        }
+    return {"key_source": source, "base_url": address, "ready": True}

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Rigyd flow: package, price, submit once, follow, download, verify.
+
+It reads like Rigyd's own guide (docs.rigyd.com: 3D to SimReady, Retrieve a job, Download result).
+The submit costs credits and has no idempotency key, so it goes through ``Flow.once``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ...connect import connect
+from ...flow import Flow, Submission
+from ...jobs import Result, State
+from ...package import captured_blender, package_glb
+from ...paths import require_space, safe_name, writable
+from ...problems import Category, ProblemError
+from ...transfer import extract_zip
+from .. import SERVICES
+from .checks import check_input
+from .client import RigydClient, find_submitted, upload_name
+from .options import MAX_BYTES
+from .results import check_results
+
+JOB_TYPE = "glb_to_simready"  # for every 3D input (Rigyd docs, 3D to SimReady)
+# An extracted result is rarely more than a few times its archive; this only bounds a bad one.
+_MAX_EXTRACTED_BYTES = 20 * 1024**3
+
+
+def convert(flow: Flow) -> None:
+    """One asset, one job, one charge: a 3D file to SimReady USD and MJCF."""
+    package = package_glb(flow, max_bytes=MAX_BYTES)
+    path = Path(package["path"])
+    flow.step("check", lambda: check_input(path))
+    with connect(
+        flow.store,
+        SERVICES["rigyd"],
+        flow.job,
+        flow.settings,
+        cancelled=flow.canceled,
+        captured=captured_blender(flow),
+        log=flow.log,
+    ) as http:
+        client = RigydClient(http)
+        if flow.store.step(flow.job.id, "submit") is None:
+            flow.approve(_price(client))
+        submitted = flow.once(
+            "submit",
+            lambda submission: _submit(flow, client, path, submission),
+            lambda submission: find_submitted(
+                client, upload_name(flow.job.name, submission.tag, path.suffix), submission.since
+            ),
+            moves=_moves,
+        )
+        remote_id = str(submitted["id"])
+        final = flow.follow(
+            "follow",
+            lambda: client.job(remote_id),
+            lambda job: job.get("status") in ("completed", "failed"),
+            _shown,
+            moves=_moves,
+        )
+        if final.get("status") == "failed":
+            raise _failed(final)
+        _check_received(flow, final, path)
+        archive = flow.step(
+            "download",
+            lambda: _download(flow, client, remote_id),
+            state=State.DOWNLOADING,
+        )
+    results = flow.step("unpack", lambda: _unpack(flow, archive))
+    for text in http.notes():
+        flow.note(text)
+    flow.done([Result(**result) for result in results])
+
+
+def _price(client: RigydClient) -> float:
+    """Credits for one conversion; the pricing call is the source of truth (Rigyd docs, Pricing).
+
+    A price list without this job type is treated as "unknown", which needs a person's yes.
+    """
+    price = client.pricing().get(JOB_TYPE)
+    return float(price) if isinstance(price, int | float) else 1.0
+
+
+def _submit(flow: Flow, client: RigydClient, path: Path, submission: Submission) -> dict[str, Any]:
+    return client.submit_file(
+        path,
+        filename=upload_name(flow.job.name, submission.tag, path.suffix),
+        options=flow.job.options,
+        on_progress=flow.progress,
+        cancelled=flow.canceled,
+        before_last_piece=submission.body_complete,
+    )
+
+
+def _moves(answer: dict[str, Any]) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "remote_id": str(answer["id"]),
+        "state": State.REMOTE,
+        "waiting_reason": "",
+        "problem": None,
+    }
+    if isinstance(answer.get("credits_charged"), int | float):
+        changes["credits_charged"] = float(answer["credits_charged"])
+    return changes
+
+
+def _shown(answer: dict[str, Any]) -> dict[str, Any]:
+    """What the panel shows meanwhile. ``stage`` is free text and never branched on."""
+    status, stage = str(answer.get("status") or ""), str(answer.get("stage") or "")
+    progress = answer.get("progress")
+    return {
+        "remote": answer,
+        "state_text": stage or status,
+        "phase_done": float(progress) if isinstance(progress, int | float) else 0.0,
+        "phase_total": 100.0,
+        "phase_unit": "percent",
+    }
+
+
+def _failed(answer: dict[str, Any]) -> ProblemError:
+    preprocess = answer.get("preprocess")
+    preprocess_error = preprocess.get("error") if isinstance(preprocess, dict) else None
+    reason = str(answer.get("error") or preprocess_error or "no reason given")
+    return ProblemError(
+        Category.REMOTE,
+        f"Rigyd could not convert the asset: {reason}",
+        "The credits are given back by Rigyd. Change the asset or the options, then retry.",
+        f"job {answer.get('id')}, stage {answer.get('stage')}",
+    )
+
+
+def _check_received(flow: Flow, final: dict[str, Any], path: Path) -> None:
+    """Compare what the service received with what was sent."""
+    size = final.get("file_size_bytes")
+    if isinstance(size, int) and path.is_file() and size != path.stat().st_size:
+        flow.note(
+            f"Rigyd received {size} bytes, but {path.stat().st_size} were sent. "
+            "Look at the result with care."
+        )
+
+
+def _download(flow: Flow, client: RigydClient, remote_id: str) -> dict[str, Any]:
+    wanted = str(flow.job.options.get("format") or "all")
+    folder = flow.folder / "results"
+    folder.mkdir(parents=True, exist_ok=True)
+    require_space(folder, 64 * 1024**2, "download the result")
+    got = client.result(
+        remote_id,
+        wanted,
+        folder / "result.zip",
+        on_progress=flow.progress,
+        cancelled=flow.canceled,
+    )
+    if got.format != wanted:
+        flow.note("Rigyd has no MJCF package for this job; the USD was downloaded.")
+    return {"path": str(got.path), "bytes": got.path.stat().st_size, "format": got.format}
+
+
+def _unpack(flow: Flow, archive: dict[str, Any]) -> list[dict[str, Any]]:
+    """Extract into the results folder of the artist's choice, then look at every file."""
+    zip_path = Path(archive["path"])
+    target = _results_folder(flow)
+    try:
+        require_space(target, 3 * int(archive["bytes"]), "unpack the result")
+        extract_zip(zip_path, target, max_bytes=_MAX_EXTRACTED_BYTES)
+        results = check_results(target, str(archive["format"]))
+    except (ProblemError, OSError):
+        # A retry downloads again, which is free (Rigyd SDK's README).
+        flow.store.drop_steps(flow.job.id, ["download"])
+        zip_path.unlink(missing_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    _carry_texts(flow, target, results)
+    return [result.to_dict() for result in results]
+
+
+def _results_folder(flow: Flow) -> Path:
+    """A fresh folder: the asked one, else the job's own when that cannot be written."""
+    asked = flow.job.results_dir
+    own = flow.folder / "results" / safe_name(flow.job.name)
+    if not asked:
+        return own
+    if writable(Path(asked).parent):
+        return Path(asked)
+    flow.note(f"“{asked}” cannot be written; the results are in the job's folder.")
+    return own
+
+
+def _carry_texts(flow: Flow, target: Path, results: list[Result]) -> None:
+    """Keep the service's last answer beside the files: report, timing, preprocessing."""
+    import json
+
+    path = target / "rigyd-job.json"
+    path.write_text(json.dumps(flow.job.remote, indent=1, ensure_ascii=False), encoding="utf-8")
+    results.append(Result(str(path), path.stat().st_size, "report"))

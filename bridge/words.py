@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs in words: what a state is called, how far it is, what it costs. One voice for all."""
+
+from __future__ import annotations
+
+from .jobs import Job, State
+from .paths import readable_bytes
+
+_LABELS = {
+    State.QUEUED: "Queued",
+    State.PACKAGING: "Packaging",
+    State.UPLOADING: "Uploading",
+    State.SUBMITTING: "Waiting for the answer",
+    State.IN_DOUBT: "In doubt",
+    State.AWAITING_APPROVAL: "Waiting for your approval",
+    State.REMOTE: "Converting",
+    State.DOWNLOADING: "Downloading",
+    State.WAITING: "Waiting",
+    State.DONE: "Done",
+    State.FAILED: "Failed",
+    State.CANCELED: "Canceled",
+}
+_WAITING = {
+    "network": "Waiting for the network",
+    "credentials": "Waiting for a key",
+    "online_access": "Waiting: Blender's online access is off",
+    "person": "Waiting for you",
+    "blender": "Waiting for Blender",
+    "disk": "Waiting for disk space",
+}
+
+
+def state_label(job: Job) -> str:
+    """The state in a word or two."""
+    if job.cancel_requested and not job.state.terminal:
+        return "Canceling"
+    if job.state is State.WAITING:
+        return _WAITING.get(job.waiting_reason, "Waiting")
+    return _LABELS[job.state]
+
+
+def credits_text(credits: float) -> str:
+    """1 -> "1 credit", 0 -> "free"."""
+    if credits == 0:
+        return "free"
+    number = f"{credits:g}"
+    return f"{number} credit" if credits == 1 else f"{number} credits"
+
+
+def progress_text(job: Job) -> str:
+    """ "12.3 MB of 40.0 MB, 3.1 MB/s", "42 %", or ""."""
+    if job.phase_total <= 0:
+        return ""
+    if job.phase_unit == "bytes":
+        text = f"{readable_bytes(job.phase_done)} of {readable_bytes(job.phase_total)}"
+        return f"{text}, {readable_bytes(job.rate)}/s" if job.rate > 0 else text
+    return f"{100 * job.phase_done / job.phase_total:.0f} %"
+
+
+def status_line(job: Job) -> str:
+    """State, what the service says, and progress in one line."""
+    parts = [state_label(job), job.state_text if not job.state.terminal else "", progress_text(job)]
+    return " · ".join(part for part in parts if part)
+
+
+def cost_line(job: Job) -> str:
+    """What the job cost, or would cost."""
+    if job.credits_charged is not None:
+        cost = credits_text(job.credits_charged)
+        if job.sandboxed:
+            return f"{cost}, pretend money of the sandbox" if job.credits_charged else "free"
+        if job.state is State.FAILED:
+            return f"{cost} held, given back by the service"
+        return f"{cost} charged"
+    if job.price is not None:
+        return f"would cost {credits_text(job.price)}" if job.price else "free"
+    return ""
