@@ -64,8 +64,15 @@ class Outcome:
     why_skipped: list[str] = field(default_factory=list)
 
 
-PLAIN = ("tests/bridge", "tests/contract", "tests/cli", "tests/sandbox", "tests/test_boundaries.py")
 IN_BLENDER = ("tests/addon", "tests/recipes")
+IN_NO_SUITE = ("tests/benchmarks", "tests/support", "tests/tools", "tests/window")
+# Everything else needs no Blender in its own process; a new folder of tests is run without being named here.
+PLAIN = tuple(
+    path.relative_to(ROOT).as_posix()
+    for path in sorted((ROOT / "tests").iterdir())
+    if (path.is_dir() and any(path.rglob("test_*.py"))) or path.match("test_*.py")
+    if path.relative_to(ROOT).as_posix() not in (*IN_BLENDER, *IN_NO_SUITE, "tests/build")
+)
 
 # The longest first, so that the short ones fill the gaps.
 SUITES = (
