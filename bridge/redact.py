@@ -49,7 +49,7 @@ _HOME_SHAPES = re.compile(
 
 
 def remember(secret: str | None) -> None:
-    """From now on take this exact text out of everything; shorter than six characters is ignored."""
+    """From now on take this exact text out of everything; fewer than six characters are ignored."""
     if secret and len(secret.strip()) >= 6:
         with _known_lock:
             _known.add(secret.strip())
@@ -162,30 +162,19 @@ def redacted_handler(path: Path) -> logging.Handler:
     return handler
 
 
-class JobLog:
-    """A job's own log: use ``with job_log(folder) as log: log.info(...)``.
+def job_log(folder: Path) -> logging.Logger:
+    """A logger that writes to ``<folder>/job.log`` only: redacted, rotating, private.
 
-    ``log`` is a plain logger whose records go to ``<folder>/job.log`` only.
+    It is not in logging's global tree, since a worker runs many jobs and must not collect loggers.
+    Close it with ``close_log``.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self._handler = redacted_handler(folder / "job.log")
-        # Not in logging's global tree: a worker runs many jobs and must not collect loggers.
-        self.logger = logging.Logger(f"job.{folder.name[:8]}", logging.INFO)
-        self.logger.addHandler(self._handler)
-
-    def close(self) -> None:
-        """Close the file; a second call does nothing."""
-        self.logger.removeHandler(self._handler)
-        self._handler.close()
-
-    def __enter__(self) -> logging.Logger:
-        return self.logger
-
-    def __exit__(self, *_exc: object) -> None:
-        self.close()
+    logger = logging.Logger(f"job.{folder.name[:8]}", logging.INFO)
+    logger.addHandler(redacted_handler(folder / "job.log"))
+    return logger
 
 
-def job_log(folder: Path) -> JobLog:
-    """Open the redacted, rotating ``job.log`` of a job's folder."""
-    return JobLog(folder)
+def close_log(logger: logging.Logger) -> None:
+    """Close a ``job_log``'s file; a second call does nothing."""
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()

@@ -70,6 +70,11 @@ class Settings:
     packaging_seconds: float = 1800.0
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
+    @classmethod
+    def load(cls, home: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
+        """The settings of a data folder; see ``load`` below."""
+        return load(home, environ)
+
 
 _NAMES = tuple(item.name for item in fields(Settings) if item.name not in ("home", "warnings"))
 

@@ -1,0 +1,449 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One policy for all talk with services: timeouts, retries, proxies, redirects, errors.
+
+* Only calls that may be repeated are retried (connection faults, 429, 502, 503, 504), with
+  decorrelated jitter and the service's Retry-After. A call that may happen once ends in an answer
+  or in one of ``outcomes``; it is never sent a second time here.
+* The key goes to the service's own origin only: not to another host, port or scheme, not along a
+  redirect, not to a presigned address.
+* Plain http only on this computer. No answer is trusted to be JSON, or to be small.
+* What is raised is a ``HttpError``: a problem with a sentence and a hint; its technical line never
+  holds a key or a query.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3.exceptions
+
+from . import __version__, answers, faults
+from .answers import Answer
+from .credentials import clean_key
+from .faults import HttpError
+from .outcomes import Lost, Refused, Unsent
+from .problems import Canceled, Category, ProblemError
+from .redact import remember, technical
+from .route import ca_bundle, check_url, is_loopback, origin, proxies_for
+from .settings import Settings
+from .wire import PlainSession, Watch, watching
+
+if TYPE_CHECKING:
+    from .uploads import Upload
+
+USER_AGENT = f"scene-courier/{__version__}"
+MAX_REDIRECTS = 5
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+_FIRST_PAUSE = 0.5
+_REPEATABLE_STATUS = frozenset({429, 502, 503, 504})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CLOCK_SECONDS = 300
+
+# urllib3 would log whole addresses, queries included, when somebody turns on debug logging.
+logging.getLogger("urllib3").setLevel(logging.WARNING)
+
+
+class Http:
+    """A service's address, its key and the policy above.
+
+    ``auth`` gives the headers that identify us (default: ``Authorization: Bearer <key>``).
+    ``online`` is asked before each exchange with anything but this computer. ``explain`` may give
+    a better problem for an error answer of this service: ``explain(error) -> Problem | None``.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str | None = None,
+        *,
+        auth: Callable[[str], Mapping[str, str]] | None = None,
+        settings: Settings | None = None,
+        online: Callable[[], bool] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        headers: Mapping[str, str] | None = None,
+        explain: Callable[[HttpError], Any] | None = None,
+        label: str = "The service",
+        log: logging.Logger | None = None,
+    ) -> None:
+        check_url(base_url)
+        self.base_url = base_url.strip().rstrip("/")
+        self.settings = settings or Settings()
+        self.label = label
+        self._key = clean_key(key) if key else ""
+        remember(self._key)
+        self._auth = auth or (lambda value: {"Authorization": f"Bearer {value}"})
+        self._online = online or (lambda: True)
+        self._cancelled = cancelled or (lambda: False)
+        self._headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **(headers or {})}
+        self._explain = explain
+        self._log = log or logging.getLogger(__name__)
+        self._session: PlainSession | None = None
+        self._verify: str | bool | None = None
+        #: this computer's clock minus the service's, in seconds, once a difference was seen
+        self.clock_skew = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Http {self.base_url} key={'yes' if self._key else 'no'}>"
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def __enter__(self) -> Http:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    @property
+    def local(self) -> bool:
+        """True when the service runs on this computer (the sandbox)."""
+        return is_loopback(urlsplit(self.base_url).hostname)
+
+    def notes(self) -> list[str]:
+        """Remarks for the artist that came up, e.g. a wrong clock."""
+        if abs(self.clock_skew) < _CLOCK_SECONDS:
+            return []
+        side = "ahead" if self.clock_skew > 0 else "behind"
+        minutes = max(1, round(abs(self.clock_skew) / 60))
+        return [f"The clock of this computer is about {minutes} minutes {side}. Set it right."]
+
+    # -- calls that may be repeated -------------------------------------------------------------
+
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Answer:
+        """GET and read JSON; retried. Raises HttpError, or Canceled if ``cancelled()`` says so."""
+        return self.repeatable("GET", path, params=params, cancelled=cancelled)
+
+    def repeatable(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Answer:
+        """A call whose repetition does no harm, whatever its method. Raises as ``get`` does."""
+
+        def attempt() -> Answer:
+            with self.open(method, path, params=params, json=json, cancelled=cancelled) as response:
+                return self._read(response)
+
+        return self.retrying(attempt, cancelled)
+
+    def retrying(
+        self, attempt: Callable[[], Any], cancelled: Callable[[], bool] | None = None
+    ) -> Any:
+        """Call ``attempt`` until it works, at most ``settings.retries`` times more.
+
+        Only transient HttpErrors are retried. The pauses grow at random (decorrelated jitter), so
+        that many clients do not come back together; a Retry-After counts, up to the cap.
+        """
+        pause = _FIRST_PAUSE
+        cap = self.settings.retry_cap_seconds
+        for left in range(self.settings.retries, -1, -1):
+            try:
+                return attempt()
+            except HttpError as error:
+                if not error.transient or not left:
+                    raise
+                pause = min(cap, random.uniform(_FIRST_PAUSE, pause * 3))
+                wait = pause if error.retry_after is None else min(cap, error.retry_after)
+                self._log.info("%s; again in %.1f s", error.problem.technical, wait)
+                self.sleep(wait, cancelled)
+        raise AssertionError("unreachable")
+
+    def sleep(self, seconds: float, cancelled: Callable[[], bool] | None = None) -> None:
+        """Wait; Canceled within a fifth of a second of ``cancelled()``."""
+        end = time.monotonic() + seconds
+        stop = cancelled or self._cancelled
+        while (left := end - time.monotonic()) > 0:
+            if stop():
+                raise Canceled
+            time.sleep(min(0.2, left))
+
+    @contextmanager
+    def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Iterator[requests.Response]:
+        """One exchange, redirects followed for GET; yields a good (2xx) answer, its body unread.
+
+        ``url`` is a path below the base URL or a whole address; the key goes along only to the
+        service's own origin. Raises HttpError for everything else than 2xx.
+        """
+        target = self._target(url)
+        if self._session is None:
+            self._session = PlainSession()
+        stop = cancelled or self._cancelled
+        watch = Watch(stop, self.settings.stall_seconds, self.settings.read_seconds)
+        for _hop in range(MAX_REDIRECTS + 1):
+            response = self._exchange(
+                self._session, watch, method, target, params=params, json=json, headers=headers
+            )
+            try:
+                if response.status_code in _REDIRECTS and method in ("GET", "HEAD"):
+                    target = self._redirected(response, target)
+                    params = None
+                    continue
+                if not 200 <= response.status_code < 300:
+                    raise self._error(response)
+                yield response
+                return
+            finally:
+                response.close()
+        raise faults.redirect(self.label, "more than five redirects")
+
+    # -- calls that may happen once -------------------------------------------------------------
+
+    def once(
+        self,
+        path: str,
+        upload: Upload,
+        *,
+        headers: Mapping[str, str] | None = None,
+        valid: Callable[[Any], bool] = lambda data: data is not None,
+    ) -> Answer:
+        """POST ``upload`` exactly once and read the answer.
+
+        ``valid(data)`` says whether a 2xx answer is one. Raises Unsent when the body never left
+        whole, Refused when the service said no, Lost when everything was sent and no valid answer
+        came; Canceled, or the upload's own ProblemError, before the last piece.
+        """
+        try:
+            # A connection of its own: a kept one may just be closing, which would look like Lost.
+            with PlainSession() as session:
+                response = self._upload(session, "POST", self._target(path), upload, headers)
+                try:
+                    if not 200 <= response.status_code < 300:
+                        raise self._error(response)
+                    answer = self._read(response)
+                finally:
+                    response.close()
+        except HttpError as error:
+            raise self._outcome(error, upload.committed) from None
+        except Exception as error:
+            if not upload.committed:
+                raise
+            raise self._outcome(faults.unexpected(self.label, error), True) from None
+        if not valid(answer.data):
+            raise self._outcome(
+                faults.unreadable(self.label, answer.status, "not the expected answer"), True
+            )
+        return answer
+
+    def put_file(
+        self, url: str, upload: Upload, *, headers: Mapping[str, str] | None = None
+    ) -> Mapping[str, str]:
+        """PUT a body to a presigned address: no key, no redirect, the address is never logged.
+
+        Returns the answer's headers (an ETag, say). Raises HttpError; the caller decides whether
+        a new address is asked for and the bytes are sent again.
+        """
+        with PlainSession() as session:
+            response = self._upload(session, "PUT", self._target(url), upload, headers)
+            try:
+                if not 200 <= response.status_code < 300:
+                    raise self._error(response)
+                return dict(response.headers)
+            finally:
+                response.close()
+
+    def _upload(
+        self,
+        session: PlainSession,
+        method: str,
+        target: str,
+        upload: Upload,
+        headers: Mapping[str, str] | None,
+    ) -> requests.Response:
+        watch = Watch(
+            upload.cancelled,
+            self.settings.stall_seconds,
+            self.settings.answer_seconds,
+            upload.moved,
+        )
+        upload.watch = watch
+        sent_headers = {"Content-Type": upload.content_type, **(headers or {})}
+        return self._exchange(session, watch, method, target, data=upload, headers=sent_headers)
+
+    def _outcome(self, error: HttpError, complete: bool) -> Unsent | Refused | Lost:
+        status = error.status
+        known = {
+            "status": status,
+            "transient": error.transient,
+            "retry_after": error.retry_after,
+        }
+        if status is not None and 300 <= status < 500 and status not in (301, 302, 303, 408):
+            return Refused.wrap(error.problem, **known)  # type: ignore[arg-type, return-value]
+        if not complete:
+            return Unsent.wrap(error.problem, **known)  # type: ignore[arg-type, return-value]
+        return Lost(
+            Category.IN_DOUBT,
+            f"{self.label} did not confirm the submission after everything had been sent.",
+            f"It may have arrived. {self.label}'s job list is searched before anything is sent "
+            "again.",
+            error.problem.technical,
+            status=status,
+        )
+
+    # -- one exchange ---------------------------------------------------------------------------
+
+    def _target(self, url: str) -> str:
+        target = url if "://" in url else f"{self.base_url}/{url.lstrip('/')}"
+        check_url(target, "The address that the service named" if "://" in url else "The address")
+        return target
+
+    def _same_place(self, target: str) -> bool:
+        return origin(target) == origin(self.base_url)
+
+    def _exchange(
+        self,
+        session: PlainSession,
+        watch: Watch,
+        method: str,
+        target: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        host = urlsplit(target).hostname or ""
+        if not is_loopback(host) and not self._online():
+            raise faults.offline()
+        watch.check()
+        sent = {**self._headers, **(headers or {})}
+        if self._same_place(target) and self._key:
+            sent.update(self._auth(self._key))
+        if self._verify is None:
+            self._verify = ca_bundle(self.settings)
+        proxies = proxies_for(target, self.settings)
+        settings = self.settings
+        try:
+            prepared = requests.Request(
+                method, target, headers=sent, params=params, json=json, data=data
+            ).prepare()
+            with watching(watch):
+                response = session.send(
+                    prepared,
+                    stream=True,
+                    allow_redirects=False,
+                    verify=self._verify,
+                    proxies=proxies,
+                    timeout=(settings.connect_seconds, watch.answer_seconds),
+                )
+        except (requests.RequestException, OSError, ValueError) as error:
+            # ValueError: http.client's and urllib3's refusals of odd headers and addresses
+            raise faults.connection(self.label, host, error, watch.left) from None
+        self._see_clock(response)
+        return response
+
+    def _redirected(self, response: requests.Response, target: str) -> str:
+        """Where a redirect leads; never out of encryption, never into this computer."""
+        place = response.headers.get("Location", "")
+        if not place:
+            raise faults.redirect(self.label, f"HTTP {response.status_code} without a Location")
+        try:
+            new = urljoin(target, place)
+            parts = check_url(new, "The address that the service named")
+        except (ValueError, ProblemError) as error:
+            raise faults.redirect(self.label, technical(error)) from None
+        if is_loopback(parts.hostname) and not is_loopback(urlsplit(target).hostname):
+            raise faults.redirect(self.label, "redirect into this computer")
+        return new
+
+    def _see_clock(self, response: requests.Response) -> None:
+        moment = answers.server_time(response.headers.get("Date", ""))
+        if moment is not None:
+            skew = time.time() - moment
+            self.clock_skew = skew if abs(skew) >= _CLOCK_SECONDS else 0.0
+
+    def _body(self, response: requests.Response) -> bytes:
+        """The decoded body, at most MAX_ANSWER_BYTES and ``read_seconds`` twice over."""
+        deadline = time.monotonic() + 2 * self.settings.read_seconds
+        pieces: list[bytes] = []
+        size = 0
+        while piece := self.read_some(response, 64 * 1024, decode=True):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_ANSWER_BYTES or time.monotonic() > deadline:
+                raise faults.unreadable(self.label, response.status_code, "too large or slow")
+        length = response.headers.get("Content-Length", "")
+        encoded = response.headers.get("Content-Encoding")
+        if length.isdigit() and not encoded and size < int(length):
+            raise faults.cut(self.label, f"{size} of {length} bytes")
+        return b"".join(pieces)
+
+    def read_some(self, response: requests.Response, limit: int, *, decode: bool) -> bytes:
+        """The next bytes of a body as they come, at most ``limit``; b"" at its end.
+
+        Returns early with what is there, so that a slow body can be watched. HttpError if the
+        connection breaks or stays silent for ``read_seconds``.
+        """
+        raw: Any = response.raw
+        try:
+            if hasattr(raw, "read1"):
+                return bytes(raw.read1(limit, decode_content=decode) or b"")
+            return bytes(raw.read(min(limit, 16 * 1024), decode_content=decode) or b"")
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            host = urlsplit(response.url or "").hostname or ""
+            raise faults.connection(self.label, host, error, True) from None
+
+    def _read(self, response: requests.Response) -> Answer:
+        raw = self._body(response)
+        try:
+            body = answers.parse(raw, response.headers.get("Content-Type", ""))
+        except answers.Unreadable as error:
+            raise faults.unreadable(self.label, response.status_code, str(error)) from None
+        data = body["data"] if isinstance(body, dict) and "data" in body else body
+        return Answer(response.status_code, data, body, dict(response.headers))
+
+    def _error(self, response: requests.Response) -> HttpError:
+        """The error that an answer other than 2xx means; its body is read if that is possible."""
+        status = response.status_code
+        body: Any = None
+        shape = ""
+        try:
+            raw = self._body(response)
+            body = answers.parse(raw, response.headers.get("Content-Type", ""))
+        except answers.Unreadable as error:
+            shape = str(error)
+        except HttpError as error:
+            shape = error.problem.technical
+        error = faults.refusal(
+            self.label,
+            status,
+            answers.message(body),
+            body=body,
+            shape=shape,
+            retry_after=answers.retry_after(response.headers),
+            transient=status in _REPEATABLE_STATUS,
+        )
+        if self._explain is not None:
+            problem = self._explain(error)
+            if problem is not None:
+                error.problem = problem
+        return error
