@@ -17,7 +17,7 @@ from .problems import Category, ProblemError
 from .store import Store
 
 #: steps after the package; a paid attempt that the service failed begins again with these
-PAID_STEPS = ["submit", "submit.looks", "follow", "download", "unpack"]
+PAID_STEPS = ["submit", "submit.looks", "follow", "download", "place", "unpack"]
 
 
 def submit(store: Store, job: Job) -> Job:

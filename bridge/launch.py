@@ -271,7 +271,7 @@ def ensure_sandbox(home: Path, captured: dict[str, Any] | None = None) -> dict[s
         if program:
             extra["SCENE_COURIER_BLENDER"] = program
         with open(home / "worker.log", "ab") as log:
-            _spawn("sandbox", "managed", home, log, extra)
+            _spawn("sandbox.managed", "main", home, log, extra)
     end = time.monotonic() + 30
     while time.monotonic() < end:
         known = _read_address(address)

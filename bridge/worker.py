@@ -25,7 +25,7 @@ from typing import Any
 # swap modules under a running worker.
 from . import __version__, launch, questions
 from .accounts import environment_print
-from .faults import OnlineAccessOff
+from .netfaults import OnlineAccessOff
 from .flow import Flow, Later
 from .jobs import State
 from .paths import data_home, ensure_home

@@ -7,17 +7,19 @@ The submit costs credits and has no idempotency key, so it goes through ``Flow.o
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+from ...archive import extract_zip
 from ...connect import connect
+from ...deliver import deliver, place
 from ...flow import Flow, Submission
 from ...jobs import Result, State
 from ...package import captured_blender, package_glb
-from ...paths import require_space, safe_name, writable
+from ...paths import require_space
 from ...problems import Category, ProblemError
-from ...transfer import extract_zip
 from .. import SERVICES
 from .checks import check_input
 from .client import RigydClient, find_submitted, upload_name
@@ -25,8 +27,6 @@ from .options import MAX_BYTES
 from .results import check_results
 
 JOB_TYPE = "glb_to_simready"  # for every 3D input (Rigyd docs, 3D to SimReady)
-# An extracted result is rarely more than a few times its archive; this only bounds a bad one.
-_MAX_EXTRACTED_BYTES = 20 * 1024**3
 
 
 def convert(flow: Flow) -> None:
@@ -70,7 +70,8 @@ def convert(flow: Flow) -> None:
             lambda: _download(flow, client, remote_id),
             state=State.DOWNLOADING,
         )
-    results = flow.step("unpack", lambda: _unpack(flow, archive))
+    target = Path(place(flow))
+    results = flow.step("unpack", lambda: _unpack(flow, archive, target))
     for text in http.notes():
         flow.note(text)
     flow.done([Result(**result) for result in results])
@@ -160,40 +161,27 @@ def _download(flow: Flow, client: RigydClient, remote_id: str) -> dict[str, Any]
     return {"path": str(got.path), "bytes": got.path.stat().st_size, "format": got.format}
 
 
-def _unpack(flow: Flow, archive: dict[str, Any]) -> list[dict[str, Any]]:
-    """Extract into the results folder of the artist's choice, then look at every file."""
+def _unpack(flow: Flow, archive: dict[str, Any], target: Path) -> list[dict[str, Any]]:
+    """Extract, look at every file, then move them to the folder of the artist's choice."""
     zip_path = Path(archive["path"])
-    target = _results_folder(flow)
+    staging = flow.folder / "results" / "unpacked"
+    shutil.rmtree(staging, ignore_errors=True)
     try:
-        require_space(target, 3 * int(archive["bytes"]), "unpack the result")
-        extract_zip(zip_path, target, max_bytes=_MAX_EXTRACTED_BYTES)
-        results = check_results(target, str(archive["format"]))
-    except (ProblemError, OSError):
-        # A retry downloads again, which is free (Rigyd SDK's README).
-        flow.store.drop_steps(flow.job.id, ["download"])
-        zip_path.unlink(missing_ok=True)
-        shutil.rmtree(target, ignore_errors=True)
+        extract_zip(zip_path, staging, cancelled=flow.canceled)
+        results = check_results(staging, str(archive["format"]))
+    except ProblemError as error:
+        if error.problem.category is Category.SERVICE:
+            # A retry downloads again, which is free (Rigyd SDK's README).
+            flow.store.drop_steps(flow.job.id, ["download"])
+            zip_path.unlink(missing_ok=True)
         raise
-    _carry_texts(flow, target, results)
-    return [result.to_dict() for result in results]
+    results.append(_last_answer(flow, staging))
+    require_space(target, sum(result.bytes for result in results), "keep the results")
+    return [result.to_dict() for result in deliver(staging, results, target)]
 
 
-def _results_folder(flow: Flow) -> Path:
-    """A fresh folder: the asked one, else the job's own when that cannot be written."""
-    asked = flow.job.results_dir
-    own = flow.folder / "results" / safe_name(flow.job.name)
-    if not asked:
-        return own
-    if writable(Path(asked).parent):
-        return Path(asked)
-    flow.note(f"“{asked}” cannot be written; the results are in the job's folder.")
-    return own
-
-
-def _carry_texts(flow: Flow, target: Path, results: list[Result]) -> None:
-    """Keep the service's last answer beside the files: report, timing, preprocessing."""
-    import json
-
-    path = target / "rigyd-job.json"
+def _last_answer(flow: Flow, folder: Path) -> Result:
+    """Keep Rigyd's last answer beside the files: report, timing, preprocessing."""
+    path = folder / "rigyd-job.json"
     path.write_text(json.dumps(flow.job.remote, indent=1, ensure_ascii=False), encoding="utf-8")
-    results.append(Result(str(path), path.stat().st_size, "report"))
+    return Result(str(path), path.stat().st_size, "report")
