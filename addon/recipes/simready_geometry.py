@@ -18,14 +18,21 @@ Ints = NDArray[np.integer[Any]]
 Bools = NDArray[np.bool_]
 
 
+_PRIMES = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
+
+
+def _row_keys(rows: Ints) -> Ints:
+    """One 64-bit key for each row of three integers: a linear hash, equal for equal rows.
+
+    Two different rows of ten million collide with a chance of about one in a million.
+    """
+    mixed = rows.astype(np.int64).astype(np.uint64) * _PRIMES
+    return (mixed[:, 0] + mixed[:, 1] + mixed[:, 2]).view(np.int64)
+
+
 def _keys(points: Floats, step: float) -> Ints:
-    """One 64-bit key for each point, equal for points that round to the same grid node."""
-    cells = np.round(points / step).astype(np.int64).astype(np.uint64)
-    primes = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
-    mixed = cells * primes
-    key = mixed[:, 0] ^ (mixed[:, 1] << np.uint64(21)) ^ (mixed[:, 2] >> np.uint64(7))
-    key ^= mixed[:, 1] ^ (mixed[:, 2] << np.uint64(32))
-    return key.view(np.int64)
+    """One key for each point, equal for points that round to the same grid node."""
+    return _row_keys(np.round(points / step))
 
 
 def extent(points: Floats) -> Floats:
@@ -57,12 +64,8 @@ def alive_after_weld(points: Floats, tris: Ints) -> tuple[Floats, Ints, Ints]:
     welded = inverse.reshape(-1)[tris]
     order = np.sort(welded, axis=1)
     flat = (order[:, 0] == order[:, 1]) | (order[:, 1] == order[:, 2])
-    count = np.int64(len(first))
-    # Exact while count**3 < 2**63, i.e. up to two million points; above, wrap-around is harmless.
-    key = (order[:, 0].astype(np.int64) * count + order[:, 1]) * count + order[:, 2]
-    key[flat] = -1
-    _, unique = np.unique(key, return_index=True)
-    kept = np.sort(unique)
+    _, single = np.unique(_row_keys(order), return_index=True)
+    kept = np.sort(single)
     kept = kept[~flat[kept]]
     return points[first], welded[kept], kept
 
@@ -262,9 +265,8 @@ def thin(points: Floats, tris: Ints, target: int) -> tuple[Floats, Ints, Ints]:
         keep = (new[:, 0] != new[:, 1]) & (new[:, 1] != new[:, 2]) & (new[:, 2] != new[:, 0])
         new = new[keep]
         if len(new):
-            key = np.sort(new, axis=1).astype(np.int64)
-            flat = (key[:, 0] * len(first) + key[:, 1]) * len(first) + key[:, 2]
-            new = new[np.sort(np.unique(flat, return_index=True)[1])]
+            key = _row_keys(np.sort(new, axis=1))
+            new = new[np.sort(np.unique(key, return_index=True)[1])]
         if len(new) <= target or cells <= 4.0:
             return points[first], new, inverse
         cells = max(4.0, cells * 0.8)
