@@ -114,6 +114,10 @@ class Store:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
+    def together(self) -> _Transaction:
+        """``with store.together():`` makes several changes one: all of them or none."""
+        return _Transaction(self._db)
+
     # -- jobs ------------------------------------------------------------------------------------
 
     def insert_job(self, job: Job) -> Job:

@@ -25,9 +25,9 @@ from typing import Any
 # swap modules under a running worker.
 from . import __version__, launch, questions
 from .accounts import environment_print
-from .netfaults import OnlineAccessOff
+from .faults import OnlineAccessOff
 from .flow import Flow, Later
-from .jobs import State
+from .jobs import Job, State
 from .paths import data_home, ensure_home
 from .problems import Canceled, Category, Problem, ProblemError
 from .redact import job_log, redact
@@ -41,6 +41,7 @@ _LOOK_SECONDS = 0.15
 _NETWORK_CAP_SECONDS = 300.0
 #: a service that keeps answering with faults fails the job after this many tries (about an hour)
 _SERVICE_TRIES = 20
+_HOLD_SECONDS = 10.0
 
 
 class Worker:
@@ -55,6 +56,9 @@ class Worker:
         self._leaving = threading.Event()
         self._started_at = time.time()
         self._retries: dict[str, int] = {}
+        self._open: list[Job] = []
+        #: jobs whose store could not be written (a full disk): not before this moment
+        self._hold: dict[str, float] = {}
 
     def leave(self, *_signal: object) -> None:
         """Finish the running steps, then go."""
@@ -73,7 +77,8 @@ class Worker:
                 if self._asked_to_leave(store):
                     break
                 self._answer_requests(store)
-            if self._start_due_jobs(store) or self._running or self._answering:
+                self._open = store.open_jobs()
+            if self._start_due_jobs() or self._running or self._answering:
                 busy_at = time.monotonic()
             elif time.monotonic() - busy_at > self.settings.idle_seconds:
                 break
@@ -101,11 +106,12 @@ class Worker:
 
     # -- jobs ------------------------------------------------------------------------------------
 
-    def _start_due_jobs(self, store: Store) -> bool:
+    def _start_due_jobs(self) -> bool:
         """Start what is due; True while any job will be due by itself."""
         now, expected = time.time(), False
-        for job in store.open_jobs():
-            if job.id in self._running:
+        for job in self._open:
+            if job.id in self._running or self._hold.get(job.id, 0) > now:
+                expected = True
                 continue
             person = job.waiting_reason in ("person", "credentials") and job.due_at > now
             expected = expected or not person
@@ -131,6 +137,7 @@ class Worker:
                 self._run_flow(flow)
             except sqlite3.OperationalError as error:
                 log.error("store: %s", error)
+                self._hold[job_id] = time.time() + _HOLD_SECONDS
             finally:
                 for handler in list(log.handlers):
                     handler.close()
