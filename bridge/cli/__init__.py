@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: the same jobs as in Blender's panel, from a terminal or a pipeline.
+
+This module only reads the arguments; each command lives in a module of its own that is imported
+when it is asked for, so that ``--version`` and ``--help`` cost nothing. It never takes a key as an
+argument: argument lists are visible to everyone on the computer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from .. import __version__
+from ..problems import Category, ProblemError
+
+OK = 0
+JOB_FAILED = 1
+USAGE = 2
+CREDENTIALS = 3
+PERSON = 4
+INTERRUPTED = 130
+
+_EPILOG = """\
+exit codes: 0 done, 1 the job failed, 2 wrong usage or bad input, 3 credentials,
+4 in doubt or a person has to decide, 130 interrupted (the job lives on)
+
+environment: RIGYD_API_KEY, RIGYD_BASE_URL, SCENE_COURIER_HOME (data folder),
+SCENE_COURIER_BLENDER (the Blender, or the Python with bpy, that packages scenes)
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage becomes a problem like any other, so that ``--json`` can carry it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ProblemError(
+            Category.INPUT,
+            f"{message[:1].upper()}{message[1:]}.".replace("..", "."),
+            f"“{self.prog} --help” shows the arguments.",
+        )
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    # SUPPRESS: a sub-command without the flag must not undo the one before it.
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="print exactly one JSON object to stdout; everything else goes to stderr",
+    )
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole grammar of the command line."""
+    parser = _Parser(
+        prog="scene-courier",
+        description="Send scenes and models to web services and bring the results back.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"scene-courier {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    send = commands.add_parser("send", help="send a .blend or a ready file", allow_abbrev=False)
+    send.add_argument("file", metavar="FILE", help="a .blend, or a file that the service takes")
+    send.add_argument("--to", required=True, metavar="SERVICE", help="for example: rigyd")
+    send.add_argument(
+        "--select",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="only these objects of the .blend (default: all visible meshes)",
+    )
+    send.add_argument(
+        "--option",
+        nargs="+",
+        action="extend",
+        metavar="KEY=VALUE",
+        help="an option of the service; “scene-courier services” lists them",
+    )
+    send.add_argument("--out", metavar="DIR", help="folder for the results")
+    send.add_argument("--sandbox", action="store_true", help="work on this computer, free")
+    send.add_argument("--wait", action="store_true", help="follow the job to its end")
+    send.add_argument("--yes", action="store_true", help="agree to what the job costs")
+    _add_json(send)
+
+    jobs = commands.add_parser("jobs", help="list, show and steer jobs", allow_abbrev=False)
+    _add_json(jobs)
+    actions = jobs.add_subparsers(dest="action", metavar="ACTION")
+    for name, text in (
+        ("show", "one job in full"),
+        ("cancel", "stop a job"),
+        ("retry", "try again from the last finished step"),
+        ("forget", "remove an ended job and its folder from this computer"),
+        ("approve", "agree to what a job costs, so that it goes on"),
+        ("resolve", "say what became of a job that is in doubt"),
+    ):
+        action = actions.add_parser(name, help=text, allow_abbrev=False)
+        action.add_argument("id", metavar="ID", help="a job's id, or the beginning of it")
+        _add_json(action)
+        if name == "show":
+            action.add_argument("--wait", action="store_true", help="follow the job to its end")
+        if name in ("approve", "show"):
+            action.add_argument("--yes", action="store_true", help="agree without being asked")
+        if name == "resolve":
+            found = action.add_mutually_exclusive_group(required=True)
+            found.add_argument("--remote", metavar="ID", help="the service has it, under this id")
+            found.add_argument(
+                "--send-again",
+                action="store_true",
+                help="the service does not have it: send it again (it may cost again)",
+            )
+
+    services = commands.add_parser("services", help="services, keys, limits, prices, options")
+    services.add_argument(
+        "--offline", action="store_true", help="do not ask the services for their prices"
+    )
+    _add_json(services)
+
+    login = commands.add_parser("login", help="keep a service's key (asked for, never an argument)")
+    login.add_argument("service", metavar="SERVICE")
+    login.add_argument(
+        "--allow-file",
+        action="store_true",
+        help="without a keyring, keep the key in a private file in the data folder",
+    )
+    login.add_argument("--offline", action="store_true", help="do not check the key first")
+    _add_json(login)
+    logout = commands.add_parser("logout", help="forget a service's key")
+    logout.add_argument("service", metavar="SERVICE")
+    _add_json(logout)
+
+    commands.add_parser("worker", help="run the worker here until it is interrupted")
+    sandbox = commands.add_parser("sandbox", help="serve the sandbox until it is interrupted")
+    sandbox.add_argument("--port", type=_port, default=0, metavar="N", help="default: a free one")
+    sandbox.add_argument(
+        "--service",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="only these services (default: all)",
+    )
+    sandbox.add_argument("--faults", metavar="FILE", help="a fault plan (docs/sandbox.md)")
+    _add_json(sandbox)
+
+    demo = commands.add_parser("demo", help="the whole trip with a small scene, on this computer")
+    demo.add_argument("--out", metavar="DIR", help="folder for the picture and the results")
+    demo.add_argument("--extension", metavar="ZIP", help="import with this built extension")
+    demo.add_argument("--fast", action="store_true", help="a small picture with few samples")
+    _add_json(demo)
+
+    diagnose = commands.add_parser("diagnose", help="what a helper needs to know, without secrets")
+    diagnose.add_argument("--offline", action="store_true", help="skip the network check")
+    _add_json(diagnose)
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port between 0 and 65535")
+    return int(text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. Never raises, except for ``--help``'s SystemExit."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # Names may hold characters that the terminal cannot show.
+            stream.reconfigure(errors="backslashreplace")
+    command = next((word for word in given if not word.startswith("-")), "")
+    json_wanted = "--json" in given
+    try:
+        args = build_parser().parse_args(given)
+        args.json = getattr(args, "json", False)
+        return _run(args)
+    except ProblemError as error:
+        from . import output
+
+        return output.refuse(error.problem, command, json_wanted)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has left; keep the interpreter from complaining at exit.
+        sys.stdout = open(_null(), "w", encoding="utf-8")  # noqa: SIM115
+        return OK
+
+
+def _null() -> str:
+    import os
+
+    return os.devnull
+
+
+def _run(args: argparse.Namespace) -> int:
+    command = args.command
+    if command == "send":
+        from .send import send
+
+        return send(args)
+    if command == "jobs":
+        from .jobs import jobs
+
+        return jobs(args)
+    if command == "services":
+        from .services import services
+
+        return services(args)
+    if command in ("login", "logout"):
+        from . import login
+
+        return login.login(args) if command == "login" else login.logout(args)
+    if command in ("worker", "sandbox"):
+        from . import serve
+
+        return serve.worker(args) if command == "worker" else serve.sandbox(args)
+    if command == "demo":
+        from .demo import demo
+
+        return demo(args)
+    from .diagnose import diagnose
+
+    return diagnose(args)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``scene-courier jobs``: the list, and what can be done to one job."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from .. import commands, launch, words
+from ..jobs import Job, State
+from ..paths import data_home, ensure_home, job_folder
+from ..problems import Category, ProblemError
+from ..store import Store
+from . import OK, PERSON
+from .follow import ask_price, can_ask
+from .output import describe_problem, emit, say
+from .send import wait
+
+
+def jobs(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    with Store.open(ensure_home(data_home())) as store:
+        if args.action is None:
+            return _list(store, args.json)
+        job = store.find(args.id)
+        return {
+            "show": _show,
+            "cancel": _cancel,
+            "retry": _retry,
+            "forget": _forget,
+            "approve": _approve,
+            "resolve": _resolve,
+        }[args.action](store, job, args)
+
+
+def _list(store: Store, as_json: bool) -> int:
+    found = store.jobs()
+    if as_json:
+        emit({"jobs": [commands.describe(job) for job in found]})
+        return OK
+    if not found:
+        say("No jobs yet. “scene-courier send FILE --to rigyd --sandbox --wait” makes one.")
+    for job in found:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created_at))
+        place = "sandbox" if job.sandboxed else job.service
+        print(f"{job.short_id}  {when}  {place:8}  {words.status_line(job):28}  {job.name}")
+        if job.problem is not None:
+            print(f"          {job.problem.sentence}")
+    return OK
+
+
+def _show(store: Store, job: Job, args: argparse.Namespace) -> int:
+    if args.wait:
+        if not job.state.terminal:
+            launch.ensure_worker(store.home)
+        return wait(store, job, args)
+    if args.json:
+        emit(commands.describe(job))
+        return OK
+    place = f"{job.service} (sandbox)" if job.sandboxed else job.service
+    lines = [
+        ("job", job.id),
+        ("name", job.name),
+        ("service", place),
+        ("state", words.status_line(job)),
+        ("at the service", job.remote_id),
+        ("cost", words.cost_line(job)),
+        ("options", ", ".join(f"{key}={value}" for key, value in job.options.items())),
+        ("sent from", str(job.origin.get("path") or job.origin.get("blend") or "")),
+        ("folder", str(job_folder(store.home, job.id))),
+    ]
+    for label, text in lines:
+        if text:
+            print(f"{label:15} {text}")
+    for result in job.results:
+        print(f"{'result':15} {result.path}  ({result.kind}, {result.bytes} bytes)")
+    for note in job.notes:
+        print(f"{'note':15} {note}")
+    if job.problem is not None:
+        describe_problem(job.problem)
+    return OK
+
+
+def _answer(store: Store, job: Job, args: argparse.Namespace, text: str) -> int:
+    say(text)
+    if args.json:
+        emit(commands.describe(store.job(job.id) or job))
+    return OK
+
+
+def _cancel(store: Store, job: Job, args: argparse.Namespace) -> int:
+    if job.state.terminal:
+        return _answer(store, job, args, f"{job.short_id} has ended already.")
+    commands.cancel(store, job.id)
+    launch.ensure_worker(store.home)
+    text = f"{job.short_id} is being stopped."
+    if job.remote_id and not job.sandboxed:
+        # Rigyd's API has no call that stops a conversion (contract, open question 12).
+        text += " What runs at the service goes on there, and is charged."
+    return _answer(store, job, args, text)
+
+
+def _retry(store: Store, job: Job, args: argparse.Namespace) -> int:
+    if job.state is State.AWAITING_APPROVAL:
+        raise ProblemError(
+            Category.INPUT,
+            "The job waits for an approval.",
+            f"Agree with “scene-courier jobs approve {job.short_id}”.",
+        )
+    commands.retry(store, job.id)
+    launch.ensure_worker(store.home)
+    return _answer(store, job, args, f"{job.short_id} is tried again.")
+
+
+def _forget(store: Store, job: Job, args: argparse.Namespace) -> int:
+    commands.forget(store, job.id)
+    return _answer(store, job, args, f"{job.short_id} is forgotten; its folder is removed.")
+
+
+def _approve(store: Store, job: Job, args: argparse.Namespace) -> int:
+    if job.state is State.AWAITING_APPROVAL and not args.yes and can_ask() and not ask_price(job):
+        _answer(store, job, args, "Nothing was agreed to.")
+        return PERSON
+    # Typing “approve” without a terminal is agreement enough: the price is in the job.
+    commands.approve(store, job.id)
+    launch.ensure_worker(store.home)
+    cost = words.credits_text(job.price or 0)
+    return _answer(store, job, args, f"{job.short_id} goes on; agreed to {cost}.")
+
+
+def _resolve(store: Store, job: Job, args: argparse.Namespace) -> int:
+    commands.resolve_in_doubt(
+        store, job.id, remote_id=args.remote, send_again=bool(args.send_again)
+    )
+    launch.ensure_worker(store.home)
+    text = "is sent again" if args.send_again else f"is followed as {args.remote}"
+    return _answer(store, job, args, f"{job.short_id} {text}.")

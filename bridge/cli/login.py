@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``scene-courier login`` and ``logout``: keep a service's key, or forget it.
+
+The key is typed without echo, or read as one line from stdin; it is never an argument, never
+printed and never logged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from .. import connect, credentials
+from ..paths import data_home, ensure_home
+from ..problems import Category, ProblemError
+from ..settings import Settings, load
+from . import CREDENTIALS, OK
+from .follow import ask, can_ask
+from .output import emit, say
+from .send import service_named
+
+_LONGEST_LINE = 4096
+
+
+def login(args: argparse.Namespace) -> int:
+    """Ask for a key, check it, keep it; returns the exit code."""
+    service = service_named(args.service)
+    home = ensure_home(data_home())
+    key = credentials.clean_key(_read_key(service))
+    if not args.offline:
+        _check(service, key, load(home))
+    where = _keep(service, key, args.allow_file)
+    path = f" ({home / credentials.FILE_NAME}, readable by you alone)" if where == "file" else ""
+    say(f"The key for {service.label} is kept in the {_PLACES[where]}{path}.")
+    if os.environ.get(credentials.variable(service.name), "").strip():
+        say(f"  {credentials.variable(service.name)} is set, and goes before it.")
+    if args.json:
+        emit({"service": service.name, "key_source": where, "problem": None})
+    return OK
+
+
+_PLACES = {"keyring": "system's keyring", "file": "private file"}
+
+
+def _read_key(service: Any) -> str:
+    if can_ask():
+        import getpass
+
+        say(f"A key is made on {service.key_page}.")
+        try:
+            return getpass.getpass(f"Key for {service.label} (not shown): ", sys.stderr)
+        except EOFError:
+            return ""
+    return sys.stdin.readline(_LONGEST_LINE)
+
+
+def _check(service: Any, key: str, settings: Settings) -> None:
+    """Ask for the price list with this key: it needs a key, costs nothing, and is documented.
+
+    Not ``/me``, which may refuse a good key (contract, section 10). A service that cannot be
+    reached says nothing about the key; then it is kept unchecked.
+    """
+    address = connect.environment_base_url(service.name) or service.default_base_url
+    try:
+        with service.http(address, key, settings=settings) as http:
+            service.client(http).pricing()
+    except ProblemError as error:
+        if error.problem.category is Category.CREDENTIALS:
+            raise
+        say(f"The key could not be checked: {error.problem.sentence}")
+        say("  It is kept as it is.")
+
+
+def _keep(service: Any, key: str, allow_file: bool) -> str:
+    try:
+        return credentials.store(service.name, "default", key, allow_file=allow_file)
+    except ProblemError as error:
+        if allow_file or not can_ask():
+            raise ProblemError(
+                error.problem.category,
+                error.problem.sentence,
+                f"{error.problem.hint} --allow-file agrees to a private file in the data folder.",
+                error.problem.technical,
+            ) from None
+        say(error.problem.sentence)
+        if not ask("Keep the key in a private file in the data folder, not encrypted?"):
+            raise
+    return credentials.store(service.name, "default", key, allow_file=True)
+
+
+def logout(args: argparse.Namespace) -> int:
+    """Forget a key; returns the exit code."""
+    service = service_named(args.service)
+    removed = credentials.delete(service.name, home=ensure_home(data_home()))
+    for where in removed:
+        say(f"The key for {service.label} was removed from the {_PLACES[where]}.")
+    variable = credentials.variable(service.name)
+    left = bool(os.environ.get(variable, "").strip())
+    if left:
+        say(f"{variable} is set in the environment and goes on being used; unset it there.")
+    elif not removed:
+        say(f"No key for {service.label} was kept here.")
+    if args.json:
+        emit({"service": service.name, "removed": removed, "problem": None})
+    return CREDENTIALS if left and not removed else OK

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``scene-courier send``: a file becomes a queued job, and with ``--wait`` its results.
+
+All that can be known to be wrong is said before a job exists. The worker does the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from .. import commands, launch, words
+from ..jobs import SANDBOX, Job, State
+from ..paths import data_home, ensure_home, job_folder, writable
+from ..problems import Category, ProblemError
+from ..store import Store
+from . import INTERRUPTED, OK, inputs, options
+from .follow import follow
+from .output import describe_problem, emit, job_code, say
+
+
+def service_named(name: str) -> Any:
+    """The entry of ``services.SERVICES``; ProblemError(INPUT) with the known names."""
+    from ..services import SERVICES
+
+    service = SERVICES.get(name.strip().lower())
+    if service is None:
+        raise ProblemError(
+            Category.INPUT,
+            f"There is no service “{name}”.",
+            f"Known: {', '.join(SERVICES)}.",
+        )
+    return service
+
+
+def send(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    service = service_named(args.to)
+    source, notes = inputs.check(args.file, service, args.select)
+    values = options.parse(service, args.option)
+    out = _out_folder(args.out)
+    is_blend = source.suffix.lower() == inputs.BLEND
+    blender = _blender() if is_blend else ""
+    with Store.open(ensure_home(data_home())) as store:
+        job = Job(
+            service=service.name,
+            name=source.stem,
+            source="cli",
+            options=values,
+            input_kind="blend" if is_blend else "file",
+            results_dir=str(out) if out else "",
+            approved_credits=math.inf if args.yes else None,
+            notes=notes,
+        )
+        if args.sandbox:
+            job.account = SANDBOX
+        else:
+            job.base_url, job.key_print = _account(service, store)
+        job.origin = {"path": str(source), "select": args.select}
+        if is_blend:
+            job.origin["blender"] = {"executable": blender}
+        folder = job_folder(store.home, job.id)
+        target = folder / ("scene.blend" if is_blend else f"package/{inputs.package_name(source)}")
+        job.input_path = str(target)
+        inputs.copy(source, target)
+        job = commands.submit(store, job)
+        say(f"Queued “{job.name}” as {job.short_id}.")
+        launch.ensure_worker(store.home)
+        if not args.wait:
+            return _leave(job, args)
+        return wait(store, job, args)
+
+
+def wait(store: Store, job: Job, args: argparse.Namespace) -> int:
+    """Follow a job for ``--wait``; prints its results and returns the exit code."""
+    try:
+        job = follow(store, job.id, yes=args.yes)
+    except KeyboardInterrupt:
+        last = store.job(job.id) or job
+        say(f"Interrupted; the job {last.short_id} goes on.")
+        say(f"  Follow it:  scene-courier jobs show {last.short_id} --wait")
+        say(f"  Stop it:    scene-courier jobs cancel {last.short_id}")
+        if args.json:
+            emit(commands.describe(last))
+        return INTERRUPTED
+    report(job)
+    if args.json:
+        emit(commands.describe(job))
+    elif job.state is State.DONE:
+        for result in job.results:
+            print(result.path)
+    return job_code(job)
+
+
+def report(job: Job) -> None:
+    """How a followed job stands, for a person."""
+    for note in job.notes:
+        say(f"Note: {note}")
+    if job.problem is not None:
+        describe_problem(job.problem)
+    if job.state is State.DONE:
+        cost = words.cost_line(job)
+        say(f"Done: {len(job.results)} files{f', {cost}' if cost else ''}.")
+    elif job.state is State.AWAITING_APPROVAL:
+        cost = words.credits_text(job.price or 0)
+        say(f"It costs {cost}; nobody has agreed to that yet, and nothing was sent.")
+        say(f"  Agree:   scene-courier jobs approve {job.short_id}")
+        say(f"  Give up: scene-courier jobs cancel {job.short_id}")
+    elif job.state is State.IN_DOUBT:
+        say(f"  It is there:     scene-courier jobs resolve {job.short_id} --remote ID")
+        say(f"  It is not there: scene-courier jobs resolve {job.short_id} --send-again")
+    elif job.state is State.WAITING:
+        say(f"{words.status_line(job)}. The job is kept and goes on when that is settled.")
+    elif job.state is State.CANCELED:
+        say("Canceled.")
+
+
+def _leave(job: Job, args: argparse.Namespace) -> int:
+    if job.approved_credits is None and not job.sandboxed:
+        say("It stops before it costs anything; agree with")
+        say(f"  scene-courier jobs approve {job.short_id}")
+    say(f"  Follow it:  scene-courier jobs show {job.short_id} --wait")
+    if args.json:
+        emit(commands.describe(job))
+    else:
+        print(job.id)
+    return OK
+
+
+def _out_folder(text: str | None) -> Path | None:
+    if text is None:
+        return None
+    folder = Path(text).expanduser().absolute()
+    if (folder.exists() and not folder.is_dir()) or not writable(folder):
+        raise ProblemError(
+            Category.DISK,
+            f"Nothing can be written to “{text}”.",
+            "Choose another folder for --out.",
+            str(folder),
+        )
+    return folder
+
+
+def _blender() -> str:
+    """The Blender that packages a .blend: a cheap look, the worker starts it later."""
+    asked = os.environ.get("SCENE_COURIER_BLENDER", "").strip()
+    if asked:
+        if not Path(asked).is_file():
+            raise ProblemError(
+                Category.BLENDER,
+                "SCENE_COURIER_BLENDER names a file that is not there.",
+                "Set it to a Blender, or to a Python that has the bpy module.",
+                asked,
+            )
+        return asked
+    if importlib.util.find_spec("bpy") is None:
+        raise ProblemError(
+            Category.BLENDER,
+            "A .blend needs a Blender that packages it, and none is known.",
+            "Set SCENE_COURIER_BLENDER to a Blender, or to a Python that has the bpy module; "
+            "or send a .glb.",
+        )
+    return sys.executable
+
+
+def _account(service: Any, store: Store) -> tuple[str, str]:
+    """The address that the environment names (or "") and the key's fingerprint, never the key.
+
+    Raises ProblemError where there is no key, or no address that a key may be sent to.
+    """
+    from .. import connect, credentials, route
+
+    base_url = connect.environment_base_url(service.name)
+    if base_url:
+        route.check_url(base_url, f"The address in {service.name.upper()}_BASE_URL")
+    found = credentials.find(service.name, home=store.home)
+    if found is None:
+        raise ProblemError(
+            Category.CREDENTIALS,
+            f"There is no key for {service.label} on this computer.",
+            f"“scene-courier login {service.name}” keeps one, or set "
+            f"{credentials.variable(service.name)}; with --sandbox no key is needed.",
+        )
+    return base_url, connect.key_print(store, found.key)
