@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scene -> job folder, on Blender's main thread: the only moment of a job in which Blender waits.
+
+    check(context, options, ...)    what stands in the way of sending, cheap enough for a click
+    notes(context, options, ...)    what the artist should know but may send anyway
+    capture(context, folder, ...)   writes scene.blend, images/ and capture.json into the job folder
+    exportable(context)             the selected objects that have, or become, a surface
+
+It writes a *copy*. The artist's file, selection, modes, images, undo steps and "unsaved changes"
+mark stay as they were. It never renders, packs, converts or talks to anybody: the recipes do the
+rest from the copy, in a Blender of their own.
+"""
+
+from __future__ import annotations
+
+from .checks import check, notes
+from .selection import exportable, triangles
+from .write import SCHEMA, capture
+
+__all__ = ["SCHEMA", "capture", "check", "exportable", "notes", "triangles"]

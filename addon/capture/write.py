@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes the job folder: scene.blend (a copy), images/ (pixels that no file holds), capture.json.
+
+``capture.json`` is the sole hand-off from the artist's session to the recipes. It is written last,
+by a temporary name: a folder without it is no capture. When anything fails, the folder is as
+before.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ...bridge.problems import Category, Problem, ProblemError
+from . import caches, checks, images, selection, session
+
+SCHEMA = 1
+BLEND = "scene.blend"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+
+
+def capture(
+    context: bpy.types.Context,
+    folder: Path,
+    *,
+    job: dict[str, Any],
+    placement: str = "source",
+    objects: Iterable[bpy.types.Object] | None = None,
+    progress: Callable[[float, str], None] | None = None,
+) -> dict[str, Any]:
+    """Copy the scene and what it loses by copying into ``folder``; return what capture.json holds.
+
+    ``job`` has id, name, service and options. ``placement`` is "source" (the result stands where
+    the selection stood: the middle of its foot) or "cursor" (at the 3D cursor). ``objects`` sends
+    only those (one job per object) whatever is selected. ``progress(fraction, text)`` is called in
+    between, for a cursor or a status text.
+
+    The folder is made; it must be new or empty. Raises ProblemError (INPUT, DISK) with the folder
+    left as it was found. Nothing of the artist's session changes.
+    """
+    say = progress or (lambda fraction, text: None)
+    items = selection.selected(context) if objects is None else list(objects)
+    folder = Path(folder)
+    for problem in checks.check(context, job.get("options"), objects=items, folder=folder):
+        raise ProblemError.of(problem)
+    made = _make(folder)
+    try:
+        say(0.1, "Copying the scene")
+        _save_copy(folder / BLEND)
+        say(0.8, "Saving unsaved images")
+        saved, notes = images.save_all(folder)
+        data = describe(context, items, placement, job)
+        data["images"] = saved
+        data["notes"] = notes
+        _write_json(folder / "capture.json", data)
+    except BaseException as error:
+        _undo(folder, made)
+        if isinstance(error, OSError):
+            raise ProblemError.of(_disk_problem(folder, error)) from error
+        raise
+    say(1.0, "Captured")
+    return data
+
+
+def describe(
+    context: bpy.types.Context,
+    items: list[bpy.types.Object],
+    placement: str,
+    job: dict[str, Any],
+) -> dict[str, Any]:
+    """All of capture.json but its images and notes."""
+    scene = context.scene
+    active = context.view_layer.objects.active
+    box = selection.bounds(items)
+    return {
+        "schema": SCHEMA,
+        "blend": BLEND,
+        "original_path": bpy.data.filepath,
+        "scene": scene.name,
+        "view_layer": context.view_layer.name,
+        "camera": scene.camera.name if scene.camera else None,
+        "frame_current": scene.frame_current,
+        "frame_subframe": scene.frame_subframe,
+        "frame_start": scene.frame_start,
+        "frame_end": scene.frame_end,
+        "frame_step": scene.frame_step,
+        "fps": scene.render.fps / scene.render.fps_base,
+        "selection": [_reference(item) for item in items],
+        "active": active.name if active is not None and active in items else None,
+        "scripts_trusted": session.scripts_trusted(),
+        "driver_namespace": session.driver_functions(),
+        "caches": caches.find(),
+        "images": [],
+        "blender": session.blender(),
+        "unit_scale": _metres(scene),
+        "placement": {"mode": placement, "location": _location(scene, placement, box)},
+        "bounds": None if box is None else {"min": list(box[0]), "max": list(box[1])},
+        "job": {key: job.get(key) for key in ("id", "name", "service", "options")},
+        "notes": [],
+    }
+
+
+def _metres(scene: bpy.types.Scene) -> float:
+    """Metres for each unit; without a system of units a unit counts as a metre."""
+    units = scene.unit_settings
+    return 1.0 if units.system == "NONE" else float(units.scale_length)
+
+
+def _reference(item: bpy.types.Object) -> dict[str, Any]:
+    library = item.library
+    path = None
+    if library is not None:
+        path = os.path.normpath(bpy.path.abspath(library.filepath, library=library.parent))
+    return {"name": item.name, "library": path, "type": item.type}
+
+
+def _location(
+    scene: bpy.types.Scene,
+    placement: str,
+    box: tuple[tuple[float, float, float], tuple[float, float, float]] | None,
+) -> list[float]:
+    """Where the foot of the result goes, in world units."""
+    if placement == "cursor" or box is None:
+        return list(scene.cursor.location)
+    low, high = box
+    return [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]]
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make the folder; return the folders that did not exist before, deepest first."""
+    new = []
+    place = folder
+    while not place.exists() and place != place.parent:
+        new.append(place)
+        place = place.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ProblemError(
+                Category.INTERNAL, "The job's folder is already in use.", "", str(folder)
+            )
+    except OSError as error:
+        raise ProblemError.of(_disk_problem(folder, error)) from error
+    return new
+
+
+def _undo(folder: Path, made: list[Path]) -> None:
+    """Take back what was written, and the folders that were made for it."""
+    shutil.rmtree(folder / "images", ignore_errors=True)
+    for leftover in folder.glob("*"):
+        leftover.unlink(missing_ok=True)
+    for place in made:
+        try:
+            place.rmdir()
+        except OSError:
+            break
+
+
+def _save_copy(path: Path) -> None:
+    """Blender's own copy: flushes edit, sculpt and paint modes, leaves the session alone.
+
+    Uncompressed, since that is faster than what it saves on a local disk, and explicitly so, since
+    the default differs between versions. Paths are rewritten for the new place: the copy still
+    finds its libraries and textures.
+    """
+    try:
+        bpy.ops.wm.save_as_mainfile(
+            filepath=str(path), copy=True, compress=False, relative_remap=True, check_existing=False
+        )
+    except RuntimeError as error:
+        raise ProblemError(
+            Category.DISK,
+            "Blender could not write the copy of the scene.",
+            "Check the space on the disk and your right to write to the folder for jobs.",
+            f"{path}: {str(error).strip()}",
+        ) from error
+    if not path.is_file():
+        raise OSError(errno.EIO, "Blender wrote no file", str(path))
+
+
+def _write_json(path: Path, data: dict[str, Any]) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    # A name that is no valid text (it happens on Linux) is escaped, not refused.
+    text = json.dumps(data, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
+    temporary.write_bytes(text)
+    os.replace(temporary, path)
+
+
+def _disk_problem(folder: Path, error: OSError) -> Problem:
+    if error.errno in _NO_ROOM:
+        return Problem(
+            Category.DISK,
+            "The disk became full while the scene was copied.",
+            "Free some space, or choose a folder on another disk in the preferences.",
+            f"{folder}: {error.strerror}",
+        )
+    return checks.unwritable(folder, error.strerror or str(error))
