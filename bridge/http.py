@@ -429,10 +429,10 @@ class Http:
         try:
             raw = self._body(response)
             body = answers.parse(raw, response.headers.get("Content-Type", ""))
-        except answers.Unreadable as error:
-            shape = str(error)
-        except HttpError as error:
-            shape = error.problem.technical
+        except answers.Unreadable as unreadable:
+            shape = str(unreadable)
+        except HttpError as broken:
+            shape = broken.problem.technical
         error = faults.refusal(
             self.label,
             status,

@@ -97,7 +97,7 @@ def proxies_for(
     known = _found_proxies(settings.proxy_mode)
     place = f"{host}:{parts.port}" if parts.port else host
     if settings.proxy_mode == "environment":
-        skip = urllib.request.proxy_bypass_environment(place, known)
+        skip = urllib.request.proxy_bypass_environment(place, known)  # type: ignore[attr-defined]
     else:
         skip = urllib.request.proxy_bypass(place)
     if skip:
