@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How one job looks in the panel: a row of the list, and its details with what can be done.
+
+Only draws. Everything shown is in the ``Job`` that the pump has read.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+import bpy
+
+from ..bridge.jobs import Job, State
+from ..bridge.problems import Category
+from ..bridge.words import cost_line, credits_text, progress_text, state_label
+from . import interface, session
+
+#: a tree of what the service said is cut here: rows, depth, characters of a value
+TREE_ROWS, TREE_DEPTH, TREE_TEXT = 40, 5, 80
+_MOVING = (State.PACKAGING, State.UPLOADING, State.REMOTE, State.DOWNLOADING)
+
+
+def draw_row(layout: Any, job: Job) -> None:
+    """A row of the list: icon, name, and the state or how far it is."""
+    split = layout.split(factor=0.55)
+    split.label(text=job.name, icon=interface.state_icon(job))
+    fraction = job.fraction if job.state in _MOVING else None
+    if fraction is not None and not job.cancel_requested:
+        split.progress(factor=fraction, text=f"{state_label(job)} {100 * fraction:.0f} %")
+        return
+    text = state_label(job)
+    if job.state is State.DONE and job.imported_at is not None:
+        text = "Imported"
+    right = split.row()
+    right.alert = job.state in (State.FAILED, State.IN_DOUBT)
+    right.label(text=text)
+
+
+def draw_job(context: bpy.types.Context, layout: Any, now: session.Session, job: Job) -> None:
+    """The picked job: where it stands, what is wrong, what can be done, and all the rest folded."""
+    _draw_state(context, layout, job)
+    _draw_problems(context, layout, now, job)
+    _draw_buttons(layout, job)
+    if job.notes:
+        header, body = layout.panel("scene_courier_notes", default_closed=False)
+        header.label(text=f"Worth Knowing ({len(job.notes)})")
+        if body is not None:
+            for note in job.notes[:12]:
+                interface.wrapped(context, body, note, icon="DOT")
+    header, body = layout.panel("scene_courier_details", default_closed=True)
+    header.label(text="Details")
+    if body is not None:
+        _draw_details(body, job)
+
+
+def _draw_state(context: bpy.types.Context, layout: Any, job: Job) -> None:
+    column = layout.column(align=True)
+    account = "sandbox" if job.sandboxed else "my account"
+    column.label(text=job.name, icon=interface.state_icon(job))
+    column.label(text=f"{job.service.capitalize()}, {account}, {_when(job)}", icon="BLANK1")
+    if job.state.terminal:
+        if job.state is State.DONE:
+            said = "Imported into the scene" if job.imported_at is not None else "Done"
+            cost = cost_line(job)
+            column.label(text=f"{said}, {cost}" if cost else said, icon="BLANK1")
+        return
+    label = state_label(job)
+    told = job.state_text if job.state_text and job.state is not State.WAITING else ""
+    interface.wrapped(context, layout, f"{label}: {told}" if told else label, indent=24)
+    fraction = job.fraction
+    if fraction is not None and job.state in _MOVING:
+        layout.progress(factor=fraction, text=progress_text(job))
+
+
+def _draw_problems(
+    context: bpy.types.Context, layout: Any, now: session.Session, job: Job
+) -> None:
+    """Why it failed or waits, with the hint; and why an import did not work."""
+    if job.problem is not None and job.problem.category is not Category.CANCELED:
+        interface.draw_problem(context, layout, job.problem)
+    elif job.problem is not None:
+        interface.wrapped(context, layout, f"{job.problem.sentence} {job.problem.hint}", indent=24)
+    problem = now.import_problems.get(job.id)
+    if problem is not None:
+        interface.draw_problem(context, layout, problem)
+
+
+def _draw_buttons(layout: Any, job: Job) -> None:
+    """What can be done to the job now: the likeliest first and largest."""
+    column = layout.column(align=True)
+    big = column.column(align=True)
+    big.scale_y = 1.3
+    if job.state is State.AWAITING_APPROVAL and job.price is not None:
+        button = big.operator(
+            "scene_courier.approve_job", text=f"Approve {credits_text(job.price)}", icon="FUND"
+        )
+        button.job_id, button.credits = job.id, job.price
+    elif job.state is State.IN_DOUBT and job.waiting_reason == "person":
+        found = big.operator(
+            "scene_courier.resolve_job", text="It Is This One…", icon="VIEWZOOM"
+        )
+        found.job_id, found.decision = job.id, "found"
+        again = big.operator("scene_courier.resolve_job", text="Send Again…", icon="EXPORT")
+        again.job_id, again.decision = job.id, "again"
+        _button(column, "retry_job", job, "Look in the List Again", "FILE_REFRESH")
+    elif session.Session.is_importable(job):
+        text = "Import" if job.imported_at is None else "Import Again"
+        _button(big, "import_job", job, text, "IMPORT")
+    elif job.state in (State.FAILED, State.CANCELED):
+        _button(big, "retry_job", job, "Retry", "FILE_REFRESH")
+    row = column.row(align=True)
+    reveal = row.operator("scene_courier.reveal_job", text="Folder", icon="FILE_FOLDER")
+    reveal.job_id, reveal.what = job.id, "results" if job.state is State.DONE else "job"
+    if any(result.kind == "mjcf" for result in job.results):
+        reveal = row.operator("scene_courier.reveal_job", text="MJCF", icon="FILE_FOLDER")
+        reveal.job_id, reveal.what = job.id, "mjcf"
+    if job.state is State.WAITING:
+        _button(row, "retry_job", job, "Try Now", "FILE_REFRESH")
+    if job.state.terminal:
+        _button(row, "forget_job", job, "Forget", "TRASH")
+    else:
+        cancel = row.row(align=True)
+        cancel.enabled = not job.cancel_requested
+        _button(cancel, "cancel_job", job, "Cancel", "X")
+
+
+def _button(layout: Any, operator: str, job: Job, text: str, icon: str) -> None:
+    layout.operator(f"scene_courier.{operator}", text=text, icon=icon).job_id = job.id
+
+
+# -- details -------------------------------------------------------------------------------------
+
+
+def _draw_details(layout: Any, job: Job) -> None:
+    """Facts and what the service told, as a tree that cannot grow without bounds."""
+    column = layout.column(align=True)
+    column.scale_y = 0.85
+    facts = [
+        ("Job", job.short_id),
+        ("At the service", job.remote_id),
+        ("Cost", cost_line(job)),
+        ("Results", job.results_dir),
+    ]
+    for label, value in facts:
+        if value:
+            _fact(column, label, value)
+    for label, value in detail_rows(job.remote):
+        _fact(column, label, value)
+    if job.problem is not None and job.problem.technical:
+        _fact(column, "Technical", job.problem.technical)
+
+
+def _fact(layout: Any, label: str, value: str) -> None:
+    if not value:
+        layout.label(text=label)
+        return
+    split = layout.split(factor=0.4)
+    split.label(text=label)
+    split.label(text=value)
+
+
+#: what the service's answer is shown as, in this order; the rest of the answer follows
+_FIRST = ("timing", "preprocess", "report")
+#: shown elsewhere, or of no use to a person
+_HIDDEN = frozenset(
+    {"id", "status", "stage", "progress", "error", "credits_charged", "filename", "output", "input"}
+)
+
+
+def detail_rows(remote: dict[str, Any]) -> list[tuple[str, str]]:
+    """The service's last answer as (label, value) rows, indented, at most ``TREE_ROWS`` of them."""
+    rows: list[tuple[str, str]] = []
+    order = [key for key in _FIRST if key in remote]
+    order += [key for key in remote if key not in _FIRST and key not in _HIDDEN]
+    for key in order:
+        _tree(rows, key, remote[key], 0)
+    if len(rows) > TREE_ROWS:
+        rest = len(rows) - TREE_ROWS
+        rows = [*rows[:TREE_ROWS], (f"and {rest} more: see the job's folder", "")]
+    return rows
+
+
+def _tree(rows: list[tuple[str, str]], label: str, value: Any, depth: int) -> None:
+    if value is None or value == "" or value == [] or value == {}:
+        return
+    # Counting on, without keeping: the last row says how many are left out.
+    if len(rows) > 20 * TREE_ROWS:
+        return
+    shown = "    " * depth + str(label).replace("_", " ").capitalize()
+    if isinstance(value, dict) and depth < TREE_DEPTH:
+        rows.append((shown, ""))
+        for key, part in value.items():
+            _tree(rows, str(key), part, depth + 1)
+    elif isinstance(value, list) and depth < TREE_DEPTH:
+        if all(not isinstance(part, dict | list) for part in value):
+            rows.append((shown, _short(", ".join(str(part) for part in value))))
+            return
+        rows.append((shown, ""))
+        for number, part in enumerate(value, start=1):
+            name = part.get("name") if isinstance(part, dict) else None
+            _tree(rows, str(name or number), part, depth + 1)
+    else:
+        rows.append((shown, _short(_plain(value))))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = str(value)
+    try:
+        moment = datetime.fromisoformat(text) if len(text) > 18 and text[4:5] == "-" else None
+    except ValueError:
+        moment = None
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment is not None else text
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= TREE_TEXT else text[: TREE_TEXT - 1] + "…"
+
+
+def _when(job: Job) -> str:
+    """When it was sent: the time today, else the date."""
+    sent = time.localtime(job.created_at)
+    if time.strftime("%Y%m%d", sent) == time.strftime("%Y%m%d"):
+        return time.strftime("%H:%M", sent)
+    return time.strftime("%Y-%m-%d %H:%M", sent)

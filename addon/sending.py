@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Send: from the selection to a durable job, on Blender's main thread, in one go.
+
+The scene is copied once, however many jobs it becomes; each job's row is written last. When
+anything fails, every folder made here is removed again and no job exists.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..bridge import commands, paths
+from ..bridge.jobs import SANDBOX, Job
+from ..bridge.problems import Category, ProblemError
+from . import capture, session
+from .capture import write as capture_files
+
+
+@dataclass
+class Order:
+    """What is asked for: everything that Send needs besides the scene itself.
+
+    ``agreed_credits`` is the price for each job that the person saw and agreed to, None if no price
+    was shown. ``results_folder`` may begin with ``//``.
+    """
+
+    service: str = "rigyd"
+    account: str = SANDBOX
+    options: dict[str, Any] = field(default_factory=dict)
+    per_object: bool = False
+    placement: str = "source"
+    source_after: str = "hide"
+    results_folder: str = "//courier/"
+    agreed_credits: float | None = None
+
+
+def send(context: bpy.types.Context, now: session.Session, order: Order) -> list[Job]:
+    """Capture the selection and queue it; returns the job, or one for each object.
+
+    Raises ProblemError with the reason and nothing left behind.
+    """
+    items = [item for item in context.view_layer.objects.selected]
+    problems = capture.check(context, order.options, objects=items)
+    if problems:
+        raise ProblemError.of(problems[0])
+    parts = [[item] for item in capture.exportable(context, items)] if order.per_object else [items]
+    try:
+        store = now.open_store()
+        folders: list[Path] = []
+        group = uuid.uuid4().hex if len(parts) > 1 else ""
+        try:
+            jobs = [_prepare(context, now, order, part, folders, group) for part in parts]
+            with store.together():
+                for job in jobs:
+                    commands.submit(store, job)
+        except BaseException:
+            # No row was written: all of them are one change of the store.
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+    except session.database().OperationalError as error:
+        raise ProblemError(
+            Category.DISK,
+            "The job list is busy at the moment.",
+            "Press Send again.",
+            str(error),
+        ) from None
+    now.active_id = jobs[-1].id
+    now.stale()
+    return jobs
+
+
+def _prepare(
+    context: bpy.types.Context,
+    now: session.Session,
+    order: Order,
+    objects: Sequence[bpy.types.Object],
+    folders: list[Path],
+    group: str,
+) -> Job:
+    """Write one job's folder; the first one copies the scene, the others share that copy."""
+    job = Job(
+        service=order.service,
+        name=_name(context, objects),
+        account=order.account,
+        source="blender",
+        options=dict(order.options),
+        group_id=group,
+        approved_credits=order.agreed_credits,
+    )
+    folder = paths.job_folder(now.home, job.id)
+    wanted = {"id": job.id, "name": job.name, "service": job.service, "options": job.options}
+    if not folders:
+        data = capture.capture(
+            context, folder, job=wanted, placement=order.placement, objects=objects
+        )
+        folders.append(folder)
+    else:
+        folders.append(folder)
+        data = _share(context, folders[0], folder, objects, order.placement, wanted)
+    job.input_path = str(folder / "capture.json")
+    job.results_dir = str(_results(order.results_folder, folder, job))
+    job.notes = list(data.get("notes", []))
+    job.origin = {
+        "session": now.id,
+        "blend": bpy.data.filepath,
+        "scene": context.scene.name,
+        "objects": [item.name for item in objects],
+        "placement": data["placement"],
+        "source_after": order.source_after,
+        "blender": data["blender"],
+    }
+    return job
+
+
+def _share(
+    context: bpy.types.Context,
+    first: Path,
+    folder: Path,
+    objects: Sequence[bpy.types.Object],
+    placement: str,
+    job: dict[str, Any],
+) -> dict[str, Any]:
+    """A further job of the same moment: hard links to the first one's copy, its own capture.json."""
+    folder.mkdir(mode=0o700)
+    known = json.loads((first / "capture.json").read_text("utf-8"))
+    for path in [first / capture_files.BLEND, *sorted((first / "images").glob("*"))]:
+        target = folder / path.relative_to(first)
+        target.parent.mkdir(exist_ok=True)
+        try:
+            os.link(path, target)
+        except OSError:
+            # Some file systems have no hard links.
+            shutil.copyfile(path, target)
+    data = capture_files.describe(context, list(objects), placement, job)
+    data["images"], data["notes"] = known["images"], known["notes"]
+    text = json.dumps(data, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
+    (folder / "capture.json").write_bytes(text)
+    return data
+
+
+def _name(context: bpy.types.Context, objects: Sequence[bpy.types.Object]) -> str:
+    """What the job is called: the active object among those sent, and how many others."""
+    active = context.view_layer.objects.active
+    first = active if active in objects else objects[0]
+    return first.name if len(objects) == 1 else f"{first.name} and {len(objects) - 1} more"
+
+
+def _results(wanted: str, folder: Path, job: Job) -> Path:
+    """Where the results go: the person's folder if it can be written, else the job's own."""
+    text = wanted.strip() or "//courier/"
+    if text.startswith("//") and not bpy.data.filepath:
+        return folder / "results"
+    place = Path(bpy.path.abspath(text)).absolute()
+    anchor = place
+    while not anchor.exists() and anchor != anchor.parent:
+        anchor = anchor.parent
+    if not anchor.is_dir() or not paths.writable(anchor):
+        return folder / "results"
+    return place / f"{paths.safe_name(job.name, limit=60)}-{job.short_id}"
+

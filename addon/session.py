@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the extension remembers while Blender runs: the job list as last read, prices, problems.
+
+The pump fills it, panels and operators read it. Reading is attribute access: drawing never reaches
+the disk. Whatever may take long or write for the panel's own sake (asking for prices, starting the
+worker) is a chore: a short thread with its own store connection. It never imports bpy, so that a
+chore cannot touch Blender by accident.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from bisect import bisect_left
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ..bridge import paths
+from ..bridge.jobs import DEFAULT_ACCOUNT, SANDBOX, Job, State
+from ..bridge.problems import Category, Problem, ProblemError
+
+if TYPE_CHECKING:
+    from ..bridge.store import Store
+
+#: the store never keeps Blender's main thread waiting for another writer longer than this
+BUSY_MS = 20
+#: jobs taken over in one tick; keeps a tick short when many changed at once
+BATCH = 32
+#: the panel counts as open this long after it was last drawn (seconds)
+PANEL_SECONDS = 4.0
+#: how often an open panel renews what the worker told it (seconds)
+ASK_SECONDS = 60.0
+PRICE_AGE = 300.0
+STATE_AGE = 30.0
+#: between two attempts to start the worker, and the longest pause after failures (seconds)
+WORKER_SECONDS = 5.0
+WORKER_LONGEST = 300.0
+
+PRICE_OF_FILE = {"rigyd": "glb_to_simready"}
+
+
+def database() -> ModuleType:
+    """The SQLite module, loaded when it is first needed: enabling the extension must not pay for it."""
+    import sqlite3
+
+    return sqlite3
+
+
+class Session:
+    """One per Blender process; ``current()`` has it."""
+
+    def __init__(self) -> None:
+        #: which file is open in which Blender: renewed when another file is loaded
+        self.id = uuid.uuid4().hex
+        self.store: Store | None = None
+        self.jobs: dict[str, Job] = {}
+        #: (-created_at, id), newest first, in step with ``jobs``
+        self.order: list[tuple[float, str]] = []
+        self.revision = 0
+        self.changes = 0  # counts what a panel would show differently
+        self.order_changes = 0
+        #: the data folder or the store cannot be used
+        self.problem: Problem | None = None
+        #: the last Send, or another click, did not work
+        self.click_problem: Problem | None = None
+        self.worker_problem: Problem | None = None
+        self.worker_failures = 0
+        self.drawn_at = -1e9
+        self.drawn_in = 0  # the window (its pointer, as a number) that drew the panel last
+        #: the last look did not take over everything yet
+        self.more = False
+        self.active_id = ""
+        #: what the person chose in the panel: "", "default" or "sandbox"
+        self.account_choice = ""
+        self.service_states: dict[tuple[str, str], dict[str, Any]] = {}
+        self.service_problems: dict[tuple[str, str], Problem] = {}
+        self.prices: dict[tuple[str, str], dict[str, Any]] = {}
+        self.requests_pending = False
+        #: derived from ``jobs`` whenever they change: jobs that go on, whether one of them needs the
+        #: worker, and ended ones of this very session whose result is not imported yet
+        self.active = 0
+        self.work_waiting = False
+        self.importable: list[str] = []
+        #: jobs whose automatic import was tried in this session
+        self.import_tried: set[str] = set()
+        #: why an import did not work, by job
+        self.import_problems: dict[str, Problem] = {}
+        self._data_version = -1
+        self._stale = True
+        self._retry_store_at = 0.0
+        self._asked: dict[tuple[str, str], float] = {}
+        self._worker_at = -1e9
+        self._chores: dict[str, threading.Thread] = {}
+        self._home: Path | None = None
+
+    # -- the data folder and the store -----------------------------------------------------------
+
+    @property
+    def home(self) -> Path:
+        """The data folder (its path; nothing is made)."""
+        if self._home is None:
+            self._home = paths.data_home()
+        return self._home
+
+    def open_store(self) -> Store:
+        """The main thread's connection, opened now if need be (makes the data folder).
+
+        Raises ProblemError(DISK) when that fails, sqlite3's OperationalError while it is locked.
+        """
+        from ..bridge.store import Store
+
+        if self.store is None:
+            paths.ensure_home(self.home)
+            self.store = Store.open(self.home, busy_ms=BUSY_MS)
+            self.problem = None
+            self.stale()
+        return self.store
+
+    def _try_store(self, now: float) -> bool:
+        """Open the store if it exists or somebody looks at the panel; never more than once in 5 s."""
+        if self.store is not None:
+            return True
+        if now < self._retry_store_at:
+            return False
+        from ..bridge.store import FILE_NAME
+
+        self._retry_store_at = now + 5.0
+        try:
+            if not self.panel_open(now) and not (self.home / FILE_NAME).exists():
+                return False
+            self.open_store()
+        except ProblemError as error:
+            if error.problem != self.problem:
+                self.problem = error.problem
+                self.changes += 1
+        except (OSError, database().Error, ImportError) as error:
+            problem = Problem(
+                Category.DISK,
+                "The data folder of Scene Courier cannot be used now.",
+                "Look at the data folder in the add-on's preferences.",
+                f"{type(error).__name__}: {error}",
+            )
+            if problem != self.problem:
+                self.problem = problem
+                self.changes += 1
+        return self.store is not None
+
+    def retry_store(self) -> None:
+        """Try a data folder that could not be used again at the next tick."""
+        self._retry_store_at = 0.0
+
+    def close(self) -> None:
+        """Close the connection; chores end by themselves."""
+        if self.store is not None:
+            self.store.close()
+            self.store = None
+
+    def stale(self) -> None:
+        """Read again at the next tick: this connection itself has written something."""
+        self._stale = True
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def refresh(self, now: float | None = None) -> bool:
+        """Take over what changed in the store; True when a panel would look different.
+
+        Costs microseconds when nothing changed, and at most ``BATCH`` jobs otherwise. A store that
+        is busy leaves everything as it was.
+        """
+        now = time.monotonic() if now is None else now
+        before = self.changes
+        if self._try_store(now):
+            try:
+                self._read()
+            except database().OperationalError:
+                # Another process is writing: show what was there, look again next time.
+                self._stale, self.more = True, False
+            except database().Error as error:
+                self.close()
+                self.problem = Problem(
+                    Category.DISK,
+                    "The job list cannot be read.",
+                    "Look at the data folder in the add-on's preferences.",
+                    f"{type(error).__name__}: {error}",
+                )
+                self.changes += 1
+        return self.changes != before
+
+    def _read(self) -> None:
+        assert self.store is not None
+        version = self.store.data_version()
+        if version == self._data_version and not self._stale:
+            return
+        newest, changed, gone = self.store.changed_since(self.revision, limit=BATCH)
+        for job in changed:
+            self._take(job)
+        for job_id in gone:
+            self._drop(job_id)
+        self.revision = newest
+        if changed or gone:
+            self._derive()
+        self._read_requests()
+        # Only now: had the store been busy, the next tick would look again.
+        self._data_version = version
+        self.more = self._stale = len(changed) >= BATCH
+
+    def _take(self, job: Job) -> None:
+        known = self.jobs.get(job.id)
+        if known is None:
+            key = (-job.created_at, job.id)
+            self.order.insert(bisect_left(self.order, key), key)
+            self.order_changes += 1
+        self.jobs[job.id] = job
+        self.changes += 1
+
+    def _drop(self, job_id: str) -> None:
+        job = self.jobs.pop(job_id, None)
+        if job is not None:
+            self.order.remove((-job.created_at, job.id))
+            self.order_changes += 1
+            self.changes += 1
+
+    def _derive(self) -> None:
+        self.active, self.work_waiting, self.importable = 0, False, []
+        for job in self.jobs.values():
+            if not job.state.terminal:
+                self.active += 1
+                if job.waiting_reason != "person" or job.cancel_requested:
+                    self.work_waiting = True
+            elif self.is_importable(job) and job.imported_at is None:
+                if job.origin.get("session") == self.id:
+                    self.importable.append(job.id)
+
+    @staticmethod
+    def is_importable(job: Job) -> bool:
+        """True when the job brought a USD file that a scene can take."""
+        return job.state is State.DONE and any(result.kind == "usd" for result in job.results)
+
+    def new_file(self) -> None:
+        """Another .blend was loaded: what was sent before belongs to another session."""
+        self.id = uuid.uuid4().hex
+        self.importable = []
+        self.click_problem = None
+
+    def _read_requests(self) -> None:
+        """What the worker answered: where the key is, what a job costs."""
+        assert self.store is not None
+        pending = False
+        for service, account in list(self._asked_pairs()):
+            pair = (service, account)
+            args = {"service": service, "account": account}
+            state = self.store.request("service_state", args)
+            price = self.store.request("pricing", args)
+            for request, answers in ((state, self.service_states), (price, self.prices)):
+                if request is None:
+                    continue
+                pending = pending or request.state == "pending"
+                if isinstance(request.answer, dict) and answers.get(pair) != request.answer:
+                    answers[pair] = request.answer
+                    self.changes += 1
+            problem = next((r.problem for r in (state, price) if r and r.problem), None)
+            if self.service_problems.get(pair) != problem:
+                self.changes += 1
+                if problem is None:
+                    self.service_problems.pop(pair, None)
+                else:
+                    self.service_problems[pair] = problem
+        self.requests_pending = pending
+
+    def _asked_pairs(self) -> set[tuple[str, str]]:
+        return {tuple(key.split("/", 1)) for _kind, key in self._asked} | {("rigyd", DEFAULT_ACCOUNT)}  # type: ignore[misc]
+
+    # -- what follows from it --------------------------------------------------------------------
+
+    def listed(self) -> list[Job]:
+        """All known jobs, newest first."""
+        return [self.jobs[job_id] for _created, job_id in self.order]
+
+    def panel_open(self, now: float | None = None) -> bool:
+        """True when the panel was drawn in the last seconds."""
+        return (time.monotonic() if now is None else now) - self.drawn_at < PANEL_SECONDS
+
+    def drawn(self, window: int = 0) -> None:
+        """Called by the panel's draw: somebody is looking, in this window (a pointer)."""
+        self.drawn_at = time.monotonic()
+        self.drawn_in = window or self.drawn_in
+
+    def key_source(self, service: str) -> str:
+        """ "environment", "keyring", "file", "none", or "" while nobody knows."""
+        state = self.service_states.get((service, DEFAULT_ACCOUNT), {})
+        return str(state.get("key_source") or "")
+
+    def has_key(self, service: str) -> bool:
+        """True when the worker found a key for the person's own account."""
+        return self.key_source(service) not in ("", "none")
+
+    def nearby(self, service: str) -> bool:
+        """True when the person's own account is on this computer (a test server, say)."""
+        state = self.service_states.get((service, DEFAULT_ACCOUNT), {})
+        host = urlsplit(str(state.get("base_url") or "")).hostname or ""
+        return host == "localhost" or host == "::1" or host.startswith("127.")
+
+    def account(self, service: str, preferred: str = "") -> str:
+        """Which account a job goes to: the choice, else the preference, else what is possible."""
+        chosen = self.account_choice or preferred
+        if chosen in (DEFAULT_ACCOUNT, SANDBOX):
+            return chosen
+        return DEFAULT_ACCOUNT if self.has_key(service) else SANDBOX
+
+    def price(self, service: str, account: str) -> float | None:
+        """Credits for one job, 0 on the sandbox, None while unknown."""
+        if account == SANDBOX:
+            return 0.0
+        prices = self.prices.get((service, account), {})
+        nested = prices.get("pricing")
+        value = (nested if isinstance(nested, dict) else prices).get(PRICE_OF_FILE.get(service, ""))
+        return float(value) if isinstance(value, int | float) else None
+
+    # -- chores ----------------------------------------------------------------------------------
+
+    def chore(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        """Run ``work`` in a daemon thread unless the chore of that name still runs.
+
+        ``work`` must not touch bpy, and opens its own store connection.
+        """
+        running = self._chores.get(name)
+        if running is not None and running.is_alive():
+            return running
+        thread = threading.Thread(target=work, name=f"scene-courier {name}", daemon=True)
+        self._chores[name] = thread
+        thread.start()
+        return thread
+
+    def ask(self, service: str, account: str, *, online: bool, now: float, force: bool = False) -> None:
+        """Have the worker tell where the key is and what a job costs; renews by itself.
+
+        The price is only asked for where a key is and Blender may go online.
+        """
+        kinds = [("service_state", STATE_AGE)]
+        if account == DEFAULT_ACCOUNT and self.has_key(service) and (online or self.nearby(service)):
+            kinds.append(("pricing", PRICE_AGE))
+        due = []
+        for kind, age in kinds:
+            key = (kind, f"{service}/{account}")
+            if force or now - self._asked.get(key, -1e9) >= ASK_SECONDS:
+                self._asked[key] = now
+                due.append((kind, 0.0 if force else age))
+        if not due or self.store is None:
+            return
+        home, args = self.home, {"service": service, "account": account}
+
+        def work() -> None:
+            from ..bridge.store import Store
+
+            try:
+                with Store.open(home) as store:
+                    for kind, age in due:
+                        store.ask(kind, args, age)
+            except (ProblemError, database().Error, OSError):
+                # The panel goes on without a price; the next minute asks again.
+                return
+
+        self.chore("ask", work)
+
+    def tell_online_access(self, online: bool) -> None:
+        """Write Blender's switch for all processes; jobs sent from Blender pause while it is off."""
+        home = self.home
+
+        def work() -> None:
+            from ..bridge.store import Store
+
+            try:
+                with Store.open(home) as store:
+                    known = store.setting("online_access")
+                    if not isinstance(known, dict) or known.get("value") is not online:
+                        store.set_setting("online_access", {"value": online, "at": time.time()})
+            except (ProblemError, database().Error, OSError):
+                return
+
+        self.chore(f"online access {online}", work)
+
+    def wake_worker(self, now: float | None = None, *, at_once: bool = False) -> None:
+        """See to it, in a thread, that a worker runs.
+
+        Tried every 5 s at most while something waits for the worker; after failures the pause
+        doubles up to 5 minutes. ``SCENE_COURIER_NO_WORKER=1`` switches it off.
+        """
+        if os.environ.get("SCENE_COURIER_NO_WORKER", "") == "1":
+            return
+        now = time.monotonic() if now is None else now
+        pause = min(WORKER_LONGEST, WORKER_SECONDS * 2**self.worker_failures)
+        if now - self._worker_at < pause and not at_once:
+            return
+        self._worker_at = now
+        home = self.home
+
+        def work() -> None:
+            from ..bridge import launch
+
+            problem: Problem | None = None
+            try:
+                launch.ensure_worker(home)
+            except ProblemError as error:
+                problem = error.problem
+            except Exception as error:
+                problem = Problem(
+                    Category.INTERNAL,
+                    "The part of Scene Courier that does the work could not be started.",
+                    f"Look at “{home / 'worker.log'}”.",
+                    f"{type(error).__name__}: {error}",
+                )
+            self.worker_failures = 0 if problem is None else min(self.worker_failures + 1, 6)
+            if problem != self.worker_problem:
+                self.worker_problem = problem
+                self.changes += 1
+
+        self.chore("worker", work)
+
+
+_current: Session | None = None
+
+
+def current() -> Session:
+    """The session of this Blender."""
+    global _current
+    if _current is None:
+        _current = Session()
+    return _current
+
+
+def end() -> None:
+    """Close and forget the session (the extension is being disabled)."""
+    global _current
+    if _current is not None:
+        _current.close()
+        _current = None
