@@ -2,11 +2,11 @@
 """Build the installable extension into ``dist/``, with Blender's own builder, and validate it.
 
     python .ci/build.py               fetch wheels, build, validate
-    python .ci/build.py --pin         write .ci/wheels.sha256 anew after the manifest's wheels changed
+    python .ci/build.py --pin         write .ci/wheels.sha256 anew: the manifest's wheels changed
 
-The manifest's list of wheels is the only list: each file name says project, version, Python and platform,
-and pip fetches exactly that file. What came is compared with the recorded checksum, kept in the cache
-outside the clone, and linked into ``wheels/``, where the manifest looks for it.
+The manifest's list of wheels is the only list: each file name says project, version, Python and
+platform, and pip fetches exactly that file. What came is compared with the recorded checksum, kept
+in the cache outside the clone, and linked into ``wheels/``, where the manifest looks for it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import env
+import machine
 
 ROOT = env.ROOT
 MANIFEST = ROOT / "blender_manifest.toml"
@@ -59,7 +60,7 @@ def sha256(path: Path) -> str:
 
 
 def _download(python: Path, names: list[str], folder: Path) -> None:
-    """Fetch these wheels into ``folder``: the pure ones in one call of pip, the others one by one."""
+    """Fetch these wheels into ``folder``: the pure ones in one call, the others one by one."""
     pure = [name for name in names if name.endswith("-none-any.whl")]
     calls: list[tuple[list[str], list[str]]] = [([], pure)] if pure else []
     for name in names:
@@ -73,37 +74,39 @@ def _download(python: Path, names: list[str], folder: Path) -> None:
         calls.append((target, [name]))
     for target, wanted in calls:
         requirements = ["{}=={}".format(*name.split("-")[:2]) for name in wanted]
-        env.say(f"[build] fetching {', '.join(requirements)}")
+        machine.say(f"[build] fetching {', '.join(requirements)}")
         command = [str(python), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input"]
         command += ["download", "--quiet", "--retries", "8", "--no-deps", "--only-binary", ":all:"]
         done = subprocess.run(
             [*command, *target, "--dest", str(folder), *requirements],
-            env=env.clean_environment(),
+            env=machine.clean_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=env.INSTALL_SECONDS,
+            timeout=machine.INSTALL_SECONDS,
         )
         if done.returncode:
-            raise BuildError(f"pip could not fetch {', '.join(requirements)}:\n{done.stderr[-2000:]}")
+            raise BuildError(
+                f"pip could not fetch {', '.join(requirements)}:\n{done.stderr[-2000:]}"
+            )
 
 
 def fetch_wheels(python: Path, *, pin: bool = False) -> Path:
     """Have every wheel of the manifest in the cache, checked; returns the cache's folder.
 
-    ``python`` is any Python with pip. Raises BuildError when a wheel is not to be had or differs from its
-    recorded checksum.
+    ``python`` is any Python with pip. Raises BuildError when a wheel is not to be had or differs
+    from its recorded checksum.
     """
-    folder = env.cache_dir() / "wheels"
+    folder = machine.cache_dir() / "wheels"
     folder.mkdir(parents=True, exist_ok=True)
     known = {} if pin else checksums()
     names = wheel_names()
     if not pin and set(known) != set(names):
         raise BuildError(
-            f"{CHECKSUMS.name} does not list the manifest's wheels: {sorted(set(known) ^ set(names))}. "
-            "Run: python .ci/build.py --pin"
+            f"{CHECKSUMS.name} does not list the manifest's wheels: "
+            f"{sorted(set(known) ^ set(names))}. Run: python .ci/build.py --pin"
         )
-    with env.locked(folder / ".lock", "[build] another process is fetching wheels, waiting"):
+    with machine.locked(folder / ".lock", "[build] another process is fetching wheels, waiting"):
         missing = [
             name
             for name in names
@@ -145,7 +148,7 @@ def place_wheels(source: Path) -> None:
 
 
 def builder(python: Path) -> Path:
-    """Blender's command-line builder, which lies in every bpy package and needs no Blender to run."""
+    """Blender's command-line builder; it lies in every bpy package and needs no Blender to run."""
     packages = subprocess.run(
         [str(python), "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
         capture_output=True,
@@ -159,7 +162,7 @@ def builder(python: Path) -> Path:
 
 
 def blender_ext(python: Path, *arguments: str) -> None:
-    """Run one command of the builder that ``python`` has; BuildError with its words when it fails."""
+    """Run one command of the builder that ``python`` has; BuildError has its words."""
     done = subprocess.run(
         [str(python), "-I", str(builder(python)), *arguments],
         stdin=subprocess.DEVNULL,
@@ -182,7 +185,7 @@ def build(*, pin: bool = False) -> Path:
     archive = dist / f"{data['id']}-{data['version']}.zip"
     blender_ext(python, "build", f"--source-dir={ROOT}", f"--output-filepath={archive}")
     blender_ext(python, "validate", str(archive))
-    env.say(f"[build] {archive} ({archive.stat().st_size / 1e6:.1f} MB), valid")
+    machine.say(f"[build] {archive} ({archive.stat().st_size / 1e6:.1f} MB), valid")
     return archive
 
 
@@ -193,7 +196,7 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     try:
         build(pin=chosen.pin)
-    except (BuildError, env.EnvError) as problem:
+    except (BuildError, machine.EnvError) as problem:
         print(f"[build] {problem}", file=sys.stderr)
         return 1
     return 0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Formatting, style and types, by the usual tools in their own environment.
 
-    python .ci/lint.py           check
-    python .ci/lint.py --fix     put right what can be put right
+python .ci/lint.py           check
+python .ci/lint.py --fix     put right what can be put right
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import env
+import machine
 
 ROOT = env.ROOT
 
@@ -28,7 +29,7 @@ def _python_files(folder: str, leave_out: tuple[str, ...] = ()) -> list[str]:
 def _mypy(python: Path, folder: Path, files: list[str], cache: str) -> subprocess.CompletedProcess:
     command = [str(python), "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml")]
     command += ["--cache-dir", str(ROOT / ".mypy_cache" / cache), *files]
-    environment = {**env.clean_environment(), "MYPYPATH": str(folder)}
+    environment = {**machine.clean_environment(), "MYPYPATH": str(folder)}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900
     )
@@ -37,15 +38,17 @@ def _mypy(python: Path, folder: Path, files: list[str], cache: str) -> subproces
 def check_types(python: Path) -> list[tuple[str, bool, str]]:
     """Two runs, as the code lives in two worlds.
 
-    Bridge and recipes are top-level packages to the worker and to a headless Blender. The add-on is part of
-    the extension's package, and reaches the bridge through it; so for the second run the clone stands, by a
-    link, under the name that Blender gives it.
+    Bridge and recipes are top-level packages to the worker and to a headless Blender. The add-on is
+    part of the extension's package, and reaches the bridge through it; so for the second run the
+    clone stands, by a link, under the name that Blender gives it.
     """
     outcomes = []
     bridge = _python_files("bridge") + _python_files("addon/recipes")
     if bridge:
         done = _mypy(python, ROOT, bridge, "bridge")
-        outcomes.append(("mypy: bridge and recipes", done.returncode == 0, done.stdout + done.stderr))
+        outcomes.append(
+            ("mypy: bridge and recipes", done.returncode == 0, done.stdout + done.stderr)
+        )
     addon = _python_files("addon", ("addon/recipes/",))
     if addon:
         with tempfile.TemporaryDirectory(prefix="courier-types-") as temporary:

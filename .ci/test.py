@@ -6,9 +6,9 @@
     python .ci/test.py --only addon-b50 tests/addon/test_capture.py
     python .ci/test.py --list                       the suites and what each runs
 
-It makes the environments, builds the extension once, and runs the suites side by side. Each suite is a
-process of its own with a limit in time; its output goes to a file and is shown when it fails. The last line
-is the sum, ``N passed, N failed, N skipped``, and the exit code says the same.
+It makes the environments, builds the extension once, and runs the suites side by side. Each suite
+is a process of its own with a limit in time; its output goes to a file and is shown when it fails.
+The last line is the sum, ``N passed, N failed, N skipped``, and the exit code says the same.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import build
 import env
 import lint
+import machine
 
 ROOT = env.ROOT
 TAIL_LINES = 60
@@ -66,7 +67,8 @@ class Outcome:
 
 IN_BLENDER = ("tests/addon", "tests/recipes")
 IN_NO_SUITE = ("tests/benchmarks", "tests/support", "tests/tools", "tests/window")
-# Everything else needs no Blender in its own process; a new folder of tests is run without being named here.
+# Everything else needs no Blender in its own process; a new folder of tests is run without being
+# named here.
 PLAIN = tuple(
     path.relative_to(ROOT).as_posix()
     for path in sorted((ROOT / "tests").iterdir())
@@ -84,7 +86,7 @@ SUITES = (
 
 
 def converter(name: str, pythons: dict[str, Path]) -> Path | None:
-    """The Blender that runs recipes for a suite whose own cannot read or write USD (4.2's package)."""
+    """The Blender that runs recipes for a suite whose own has no USD (4.2's package)."""
     if name != "b42":
         return None
     for other in ("b50", "b52", "b45"):
@@ -93,14 +95,16 @@ def converter(name: str, pythons: dict[str, Path]) -> Path | None:
     return None
 
 
-def environment(suite: Suite, pythons: dict[str, Path], archive: Path, folder: Path) -> dict[str, str]:
+def environment(
+    suite: Suite, pythons: dict[str, Path], archive: Path, folder: Path
+) -> dict[str, str]:
     """What a suite's process sees. The tests isolate themselves further; see tests/conftest.py."""
-    given = env.clean_environment()
+    given = machine.clean_environment()
     for variable in ("HOME", "TMPDIR", "BLENDER_USER_RESOURCES", "SCENE_COURIER_HOME"):
         path = folder / variable.lower()
         path.mkdir()
         given[variable] = str(path)
-    given["SCENE_COURIER_CACHE"] = str(env.cache_dir())
+    given["SCENE_COURIER_CACHE"] = str(machine.cache_dir())
     given["SCENE_COURIER_ZIP"] = str(archive)
     given["LIBGL_ALWAYS_SOFTWARE"] = "1"
     given["PYTHONUNBUFFERED"] = "1"
@@ -134,7 +138,7 @@ def read_report(path: Path) -> Outcome:
 
 
 def _end_group(process: subprocess.Popen) -> None:
-    """End a suite and what it started; those that detached themselves the session's own check ends."""
+    """End a suite and what it started; the session itself ends what has detached itself."""
     with contextlib.suppress(OSError):
         if os.name == "nt":
             process.kill()
@@ -148,7 +152,9 @@ def run_suite(
 ) -> Outcome:
     """Run one suite to its end or its limit."""
     report, log = folder / "report.xml", folder / "output.log"
-    chosen = [path for path in more if not path.startswith("-") and (ROOT / path.split("::")[0]).exists()]
+    chosen = [
+        path for path in more if not path.startswith("-") and (ROOT / path.split("::")[0]).exists()
+    ]
     others = [argument for argument in more if argument not in chosen]
     command = [str(python), "-X", "faulthandler", "-m", "pytest", "-p", "no:cacheprovider"]
     command += [f"--junitxml={report}", *others, *(chosen or suite.present())]
@@ -190,13 +196,13 @@ def run_suite(
 def show(name: str, outcome: Outcome, *, everything: bool = False) -> None:
     """One line for each suite; on a failure, the end of its output as well."""
     figures = f"{outcome.passed} passed, {outcome.failed} failed, {outcome.skipped} skipped"
-    env.say(f"[test] {name:14} {figures} in {outcome.seconds:.0f} s")
+    machine.say(f"[test] {name:14} {figures} in {outcome.seconds:.0f} s")
     if outcome.failed or everything:
         lines = outcome.log.strip().splitlines()
         shown = lines if everything else lines[-TAIL_LINES:]
-        env.say("\n".join(f"    {line}" for line in shown))
+        machine.say("\n".join(f"    {line}" for line in shown))
     for reason in outcome.why_skipped:
-        env.say(f"    skipped {reason}")
+        machine.say(f"    skipped {reason}")
 
 
 @contextlib.contextmanager
@@ -207,7 +213,7 @@ def work_folder(keep: bool) -> Iterator[Path]:
         yield folder
     finally:
         if keep:
-            env.say(f"[test] logs: {folder}")
+            machine.say(f"[test] logs: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -261,7 +267,9 @@ def run_lint(python: Path) -> Outcome:
 
 
 def choose(only: list[str]) -> tuple[list[Suite], bool]:
-    """The suites that ``--only`` names (by suite, environment or kind), and whether lint is among them."""
+    """The suites that ``--only`` names (by suite, environment or kind), and whether lint is among
+    them.
+    """
     names = {word for given in only for word in given.split(",")}
     suites = [
         suite
@@ -280,32 +288,38 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], epilog="Other arguments go to pytest."
     )
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="suite, env, kind")
-    parser.add_argument("--workers", type=int, default=0, help="suites side by side (as many as cores)")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="suite, env, kind"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=0, help="suites side by side (as many as cores)"
+    )
     parser.add_argument("--list", action="store_true", help="the suites and what each runs")
     parser.add_argument("--require-all", action="store_true", help="fail if a Blender is left out")
     chosen, more = parser.parse_known_args(arguments)
     suites, with_lint = choose(chosen.only)
     if chosen.list:
         for suite in suites:
-            env.say(f"{suite.name:14} {env.ENVS[suite.env].title:16} {' '.join(suite.present())}")
+            machine.say(
+                f"{suite.name:14} {env.ENVS[suite.env].title:16} {' '.join(suite.present())}"
+            )
         return 0
 
     started = time.monotonic()
     wanted = {suite.env for suite in suites} | ({"lint"} if with_lint else set())
     if suites:
-        env.ensure_system_libraries()
+        machine.ensure_system_libraries()
         wanted.add("validator")
         if "b42" in wanted:
             wanted.add("b50")
     pythons, missing = env.ensure_all([name for name in env.ENVS if name in wanted])
     outcomes: dict[str, Outcome] = {}
     for name, reason in missing.items():
-        env.say(f"[test] {env.ENVS[name].title} is LEFT OUT: {reason}")
+        machine.say(f"[test] {env.ENVS[name].title} is LEFT OUT: {reason}")
         if chosen.require_all or not env.ENVS[name].blender:
             outcomes[name] = Outcome(failed=1)
     if not any(name in pythons for name in env.BLENDERS) and suites:
-        env.say("[test] There is no Blender to test with.")
+        machine.say("[test] There is no Blender to test with.")
         return 1
     if with_lint and "lint" in pythons:
         outcomes["lint"] = run_lint(pythons["lint"])
@@ -319,13 +333,13 @@ def main(arguments: list[str]) -> int:
     passed = sum(outcome.passed for outcome in outcomes.values())
     failed = sum(outcome.failed for outcome in outcomes.values())
     skipped = sum(outcome.skipped for outcome in outcomes.values())
-    env.say(f"[test] {len(outcomes)} suites in {time.monotonic() - started:.0f} s")
-    env.say(f"{passed} passed, {failed} failed, {skipped} skipped")
+    machine.say(f"[test] {len(outcomes)} suites in {time.monotonic() - started:.0f} s")
+    machine.say(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 0 if passed and not failed else 1
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except (build.BuildError, env.EnvError) as problem:
+    except (build.BuildError, machine.EnvError) as problem:
         sys.exit(f"[test] {problem}")

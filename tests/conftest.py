@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every test session: a home of its own, no network, nothing left running, no secret in any file."""
+"""Every test session: a home of its own, no network, nothing left running, no secret on disk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def session_root() -> Path:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A data folder of its own; whatever was started for it (a worker, a sandbox) is ended afterwards."""
+    """A data folder of its own; whatever was started for it (a worker, a sandbox) is ended
+    afterwards.
+    """
     folder = tmp_path / "courier home"
     folder.mkdir(mode=0o700)
     monkeypatch.setenv("SCENE_COURIER_HOME", str(folder))
@@ -72,8 +74,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_unconfigure() -> None:
     """Remove the session's folder; leave at once where Blender is in the process.
 
-    With ``bpy`` loaded the ordinary way out is no way out: 4.5 hangs when a timer is still registered and
-    4.2 crashes after some operators, both after all tests have passed.
+    With ``bpy`` loaded the ordinary way out is no way out: 4.5 hangs when a timer is still
+    registered and 4.2 crashes after some operators, both after all tests have passed.
     """
     if not os.environ.get("SCENE_COURIER_KEEP_TESTS") and not _faults:
         shutil.rmtree(SESSION_ROOT, ignore_errors=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on is tested as what artists have: the built extension, installed and enabled in Blender."""
+"""The add-on is tested as what artists have: the built extension, installed and enabled."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.support.extension import Extension, archive
 def extension(session_root: Path) -> Iterator[Extension]:
     """The extension in the running Blender, enabled for the whole session.
 
-    Its modules are ``extension.module("addon.capture")``, ``extension.module("bridge.store")`` and so on:
-    importing ``addon`` by itself cannot work, as it reaches the bridge by relative imports.
+    Its modules are ``extension.module("addon.capture")``, ``extension.module("bridge.store")`` and
+    so on: importing ``addon`` by itself cannot work, as it reaches the bridge by relative imports.
     """
     import bpy
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The extension's whole life in a fresh Blender, told step by step in a JSON report.
 
-Run as ``PYTHON -m tests.build.lifecycle ARCHIVE REPORT.json``, in a process of its own: what is left behind
-can only be judged against a Blender in which nothing happened before.
+Run as ``PYTHON -m tests.build.lifecycle ARCHIVE REPORT.json``, in a process of its own: what is
+left behind can only be judged against a Blender in which nothing happened before.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import gc
 import importlib.metadata
 import json
 import os
+import subprocess
 import sys
 import threading
 import types
@@ -21,6 +22,20 @@ from tests.support import processes
 from tests.support.extension import ID, NAME, Extension
 
 HEAVY = ("requests", "keyring", "cryptography", "filelock", "multipart", "platformdirs", "pxr")
+
+
+# Encryption is what the Linux keyring needs of the compiled packages.
+USE_PACKAGES = """
+import sys
+sys.path.append(sys.argv[1])
+import filelock, keyring, keyring.backends.fail, multipart, platformdirs
+assert keyring.__file__.startswith(sys.argv[1]), keyring.__file__
+if sys.platform == "linux":
+    import keyring.backends.SecretService, secretstorage
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    cipher = Cipher(algorithms.AES(b"k" * 16), modes.CBC(b"i" * 16)).encryptor()
+    assert len(cipher.update(b"t" * 16) + cipher.finalize()) == 16
+"""
 
 
 def _ours(module: object) -> bool:
@@ -45,7 +60,7 @@ def registered_classes() -> list[str]:
     return sorted(
         cls.__qualname__
         for cls in _subclasses(bpy.types.bpy_struct)
-        if _ours(cls.__module__) and "is_registered" in dir(cls) and cls.is_registered
+        if _ours(cls.__module__) and "bl_rna" in cls.__dict__
     )
 
 
@@ -55,9 +70,10 @@ def registered_timers() -> list[str]:
 
     found = []
     for thing in gc.get_objects():
-        if isinstance(thing, types.FunctionType | types.MethodType) and _ours(thing.__module__):
-            if bpy.app.timers.is_registered(thing):
-                found.append(f"{thing.__module__}.{thing.__qualname__}")
+        if not isinstance(thing, types.FunctionType | types.MethodType):
+            continue
+        if _ours(thing.__module__) and bpy.app.timers.is_registered(thing):
+            found.append(f"{thing.__module__}.{thing.__qualname__}")
     return sorted(found)
 
 
@@ -141,6 +157,17 @@ def installed_packages(site: Path) -> list[str]:
     )
 
 
+def use_packages(site: Path) -> str:
+    """What goes wrong with the unpacked packages and the standard library alone, if anything."""
+    done = subprocess.run(
+        [sys.executable, "-B", "-I", "-S", "-c", USE_PACKAGES, str(site)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.stderr
+
+
 def live(archive: Path) -> dict[str, Any]:
     """Install, disable, enable again, update, uninstall; the report has a state for each moment."""
     import bpy
@@ -164,6 +191,7 @@ def live(archive: Path) -> dict[str, Any]:
     )
     report["site"] = str(site)
     report["packages"] = installed_packages(site)
+    report["packages in use"] = use_packages(site)
 
     extension.disable()
     report["disabled"] = state() | {"enabled": extension.enabled}

@@ -22,7 +22,7 @@ TOP = ("__init__.py", "blender_manifest.toml", "LICENSE", "README.md")
 
 
 def _source() -> set[str]:
-    """What belongs into the archive: the front door, all of the add-on and the bridge, the wheels."""
+    """What belongs into the archive: front door, add-on, bridge, wheels."""
     code = {
         path.relative_to(ROOT).as_posix()
         for folder in ("addon", "bridge")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Install, disable, enable, update and uninstall, through Blender's own operators, in this Blender."""
+"""Install, disable, enable, update and uninstall, through this Blender's own operators."""
 
 from __future__ import annotations
 
@@ -51,33 +51,10 @@ def test_enabling_starts_no_process(life: dict[str, Any]) -> None:
 
 
 def test_the_wheels_serve_by_themselves(life: dict[str, Any]) -> None:
-    """With Blender's unpacked wheels and the standard library alone, everything that is bundled works."""
-    script = (
-        "import sys; sys.path.append(sys.argv[1])\n"
-        "import filelock, keyring, keyring.backends.fail, multipart, platformdirs\n"
-        "if sys.platform == 'linux':\n"
-        "    import keyring.backends.SecretService, secretstorage\n"
-        "    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes\n"
-        "    c = Cipher(algorithms.AES(b'k' * 16), modes.CBC(b'i' * 16)).encryptor()\n"
-        "    assert len(c.update(b't' * 16) + c.finalize()) == 16\n"
-        "print(keyring.__file__)"
-    )
-    # Installed again by itself, as the report's Blender has removed it at the end.
-    site = Path(life["site"])
-    unpacked = site.parent / "again"
-    for wheel in (ROOT / "wheels").iterdir():
-        python, abi = wheel.stem.split("-")[-3:-1]
-        here = f"cp{sys.version_info[0]}{sys.version_info[1]}"
-        if python == here or python.startswith("py") or abi == "abi3":
-            import zipfile
-
-            with zipfile.ZipFile(wheel) as handle:
-                handle.extractall(unpacked)
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", script, str(unpacked)], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert Path(done.stdout.strip()).is_relative_to(unpacked)
+    """What Blender unpacked works with the standard library alone: nothing is missing from the
+    bundle.
+    """
+    assert life["packages in use"] == ""
 
 
 def test_blender_unpacked_the_wheels(life: dict[str, Any]) -> None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all tests share: isolation, the guard around the network, and the searches after a session."""
+"""What all tests share: isolation, the guard around the network, the searches afterwards."""

@@ -37,9 +37,11 @@ def ci_module(name: str) -> ModuleType:
 
 
 def archive(folder: Path) -> Path:
-    """The installable archive: the one that SCENE_COURIER_ZIP names, else built into ``folder`` now.
+    """The installable archive: the one that SCENE_COURIER_ZIP names, else built into ``folder``
+    now.
 
-    Building here needs the wheels to be in ``wheels/`` already (``make build``), as tests fetch nothing.
+    Building here needs the wheels to be in ``wheels/`` already (``make build``), as tests fetch
+    nothing.
     """
     given = os.environ.get("SCENE_COURIER_ZIP")
     if given:
@@ -81,7 +83,7 @@ class Extension:
         return self.name in bpy.context.preferences.addons and addon_utils.check(self.name)[1]
 
     def install(self) -> None:
-        """Install the archive and enable it; where Blender does not enable it, nothing is raised."""
+        """Install and enable the archive; where Blender does not enable it, nothing is raised."""
         import bpy
 
         result = bpy.ops.extensions.package_install_files(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A home of its own for a test session, set before anything that reads it is imported.
 
-Blender reads where its user files lie once, when ``bpy`` is imported; the keyring, platformdirs and the
-official clients read HOME and the XDG variables. So this runs while ``tests/conftest.py`` is imported.
-Processes that tests start inherit all of it.
+Blender reads where its user files lie once, when ``bpy`` is imported; the keyring, platformdirs and
+the official clients read HOME and the XDG variables. So this runs while ``tests/conftest.py`` is
+imported. Processes that tests start inherit all of it.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _FOREIGN = (
 def isolate() -> Path:
     """Point every per-user folder into a new temporary one, which is returned.
 
-    A dead proxy stands in the environment, and loopback is exempt from it: a child process, where the
-    guard of :mod:`tests.support.network` does not reach, gets nowhere either.
+    A dead proxy stands in the environment, and loopback is exempt from it: a child process, where
+    the guard of :mod:`tests.support.network` does not reach, gets nowhere either.
     """
     root = Path(tempfile.mkdtemp(prefix="courier-tests-")).resolve()
     # The test environments stay where they are: only what a test may write moves.

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """No test reaches past this computer: an audit hook refuses every address but loopback.
 
-An audit hook cannot be taken back and sees what every library does, also C code that uses Python's socket
-module. What was refused is kept, so that code which swallows the refusal fails the session all the same.
+An audit hook cannot be taken back and sees what every library does, also C code that uses Python's
+socket module. What was refused is kept, so that code which swallows the refusal fails the session
+all the same.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import sys
 refused: list[str] = []
 """What was tried, with the test that tried it."""
 
-# Reserved names that never resolve (RFC 2606, RFC 6761): a test may use them for "this host does not exist".
+# Reserved names that never resolve (RFC 2606, RFC 6761): a test may use them for "this host does
+# not exist".
 _NEVER = (".invalid", ".test", ".example")
 
 
@@ -49,7 +51,9 @@ def _hook(event: str, arguments: tuple[object, ...]) -> None:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         if host is not None and not _is_loopback(host):
             try:
-                ipaddress.ip_address(name.split("%")[0])  # needs no look-up: connecting will be refused
+                ipaddress.ip_address(
+                    name.split("%")[0]
+                )  # needs no look-up: connecting will be refused
             except ValueError:
                 _refuse(f"looking up {name}")
 

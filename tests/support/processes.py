@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finding and ending processes that tests started, also those that detached themselves.
 
-They are known by the session's mark in their environment, which children inherit. Linux only, as it reads
-``/proc``; elsewhere nothing is found.
+They are known by the session's mark in their environment, which children inherit. Linux only, as it
+reads ``/proc``; elsewhere nothing is found.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def _environment(pid: int) -> bytes:
 
 
 def command_line(pid: int) -> str:
-    """What runs there, or an empty text when it has gone (or is a zombie that nobody has waited for)."""
+    """What runs there, or an empty text when it has gone (or is a zombie that nobody has waited
+    for).
+    """
     try:
         raw = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
@@ -34,7 +36,8 @@ def command_line(pid: int) -> str:
 def of_session(containing: str = "") -> dict[int, str]:
     """The living processes of this test session but this one: process id -> command line.
 
-    ``containing`` keeps those that have this text (a data folder, say) in environment or command line.
+    ``containing`` keeps those that have this text (a data folder, say) in environment or command
+    line.
     """
     mark = f"{SESSION_VARIABLE}={os.environ[SESSION_VARIABLE]}".encode()
     found = {}

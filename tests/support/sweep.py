@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The search for secrets in everything that a test session wrote.
 
-Store, logs, job folders, saved .blend files (Blender 5 compresses them), user preferences, archives and
-whatever else lies in the session's folder. A key is known by the prefix that every key of the tests has; a
-sandbox's key by the address file that names it; a presigned URL by its signature.
+Store, logs, job folders, saved .blend files (Blender 5 compresses them), user preferences, archives
+and whatever else lies in the session's folder. A key is known by the prefix that every key of the
+tests has; a sandbox's key by the address file that names it; a presigned URL by its signature.
 
-Two files hold a key by design, and only while nobody else can read them: the sandbox's ``address.json`` and
-the announced key file of a computer without a keyring.
+Two files hold a key by design, and only while nobody else can read them: the sandbox's
+``address.json`` and the announced key file of a computer without a keyring.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ def sweep(root: Path, keys: list[bytes] | None = None) -> list[Finding]:
             if name in MAY_HOLD_KEYS and _private(path):
                 continue
             for where, data in _contents(path):
-                secrets = {match.group() for pattern in PATTERNS for match in pattern.finditer(data)}
+                secrets = {
+                    match.group() for pattern in PATTERNS for match in pattern.finditer(data)
+                }
                 secrets.update(key for key in known if key in data)
                 found += [Finding(where, secret.decode("latin-1")) for secret in sorted(secrets)]
     return found
