@@ -53,9 +53,9 @@ def package_glb(flow: Flow, *, max_bytes: int) -> dict[str, Any]:
 
 
 def captured_blender(flow: Flow) -> dict[str, Any] | None:
-    """The "blender" entry of the job's capture, or None for jobs without one."""
+    """The "blender" entry of the capture; for a .blend what the command line named, or None."""
     if flow.job.input_kind != "capture":
-        return None
+        return flow.job.origin.get("blender")
     try:
         capture = json.loads((flow.folder / "capture.json").read_text(encoding="utf-8"))
         return dict(capture["blender"])
@@ -78,7 +78,7 @@ def _ready_file(flow: Flow) -> dict[str, Any]:
 
 def _export(flow: Flow, max_bytes: int) -> dict[str, Any]:
     job = flow.job
-    source = flow.folder / "scene.blend" if job.input_kind == "capture" else Path(job.input_path)
+    source = flow.folder / "scene.blend" if job.input_kind == "capture" else _blend(flow)
     try:
         size = os.stat(source).st_size
     except OSError as error:
@@ -113,6 +113,26 @@ def _export(flow: Flow, max_bytes: int) -> dict[str, Any]:
         cancelled=flow.canceled,
         log=flow.log.info,
     )
+
+
+def _blend(flow: Flow) -> Path:
+    """The .blend where it lies while it is unchanged, else the copy in the job's folder.
+
+    Paths that begin with ``//`` (textures, linked files) only lead somewhere from the first.
+    """
+    origin = flow.job.origin
+    path = Path(str(origin.get("path") or ""))
+    try:
+        about = path.stat()
+        if [about.st_size, about.st_mtime_ns] == origin.get("stamp"):
+            return path
+    except OSError:
+        pass
+    flow.note(
+        f"“{path.name}” has changed since it was sent. The copy made then is used; textures that "
+        "lie beside the file may be missing."
+    )
+    return Path(flow.job.input_path)
 
 
 def _notes(answer: dict[str, Any]) -> list[str]:

@@ -22,8 +22,9 @@ from typing import Any
 
 import bpy
 import numpy as np
-from bridge.problems import Category, ProblemError
 from mathutils import Euler, Vector
+
+from bridge.problems import Category, ProblemError
 
 Progress = Callable[[float, str], None]
 

@@ -172,7 +172,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             # Names may hold characters that the terminal cannot show.
             stream.reconfigure(errors="backslashreplace")
-    command = next((word for word in given if not word.startswith("-")), "")
+    words = [word for word in given if not word.startswith("-")]
+    # “jobs” alone lists, “jobs show ID” and its like are about one job.
+    command = "job" if words[:1] == ["jobs"] and len(words) > 1 else "".join(words[:1])
     json_wanted = "--json" in given
     try:
         args = build_parser().parse_args(given)
@@ -187,14 +189,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has left; keep the interpreter from complaining at exit.
-        sys.stdout = open(_null(), "w", encoding="utf-8")  # noqa: SIM115
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except Exception as error:
+        from . import output
 
-
-def _null() -> str:
-    import os
-
-    return os.devnull
+        return output.refuse(output.fault(error), command, json_wanted)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -209,9 +209,10 @@ def _drop(
     )
     for asset in told["assets"]:
         rest = "at rest" if asset["moved"] < 1e-3 else f"still moving ({asset['moved']:.3f} m)"
+        lowest = 1000 * asset["lowest"]
         say(
-            f"  {asset['name']:8} {asset['mass']:6.2f} kg, {asset['colliders']:2} colliders, {rest}, "
-            f"lowest point {1000 * asset['lowest']:+.1f} mm"
+            f"  {asset['name']:8} {asset['mass']:6.2f} kg, {asset['colliders']:2} colliders, "
+            f"{rest}, lowest point {lowest:+.1f} mm"
         )
     return Path(told["picture"])
 

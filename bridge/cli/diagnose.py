@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, connect, credentials, launch, settings
+from .. import __version__, accounts, credentials, launch, settings
 from ..jobs import State
 from ..paths import data_home, free_space, readable_bytes, writable
 from ..problems import ProblemError
 from ..redact import redact
-from ..services import SERVICES
+from ..services import SERVICES, Service
 from . import OK
 from .output import emit
 
@@ -164,8 +164,8 @@ def _keyring() -> str:
         return f"not usable: {type(error).__name__}"
 
 
-def _service(service: Any, home: Path, offline: bool) -> dict[str, Any]:
-    address = connect.environment_base_url(service.name) or service.default_base_url
+def _service(service: Service, home: Path, offline: bool) -> dict[str, Any]:
+    address = accounts.environment_base_url(service.name) or service.default_base_url
     found = credentials.describe(service.name, home=home)
     answer: dict[str, Any] = {
         "name": service.name,
@@ -207,7 +207,7 @@ def _hello(address: str, home: Path) -> dict[str, Any]:
     import requests
 
     from .. import route
-    from ..wire import server_time
+    from ..answers import server_time
 
     loaded = settings.load(home)
     started = time.time()

@@ -12,16 +12,16 @@ import os
 import shutil
 import stat
 from pathlib import Path
-from typing import Any
 
 from ..paths import readable_bytes, require_space, safe_name
 from ..problems import Category, ProblemError
+from ..services import Service
 
 BLEND = ".blend"
 _LARGEST_JSON = 64 * 1024 * 1024
 
 
-def check(text: str, service: Any, selected: list[str] | None) -> tuple[Path, list[str]]:
+def check(text: str, service: Service, selected: list[str] | None) -> tuple[Path, list[str]]:
     """The absolute path of FILE and notes for the person who sends it.
 
     ``service`` is an entry of ``services.SERVICES``. Raises ProblemError(INPUT or LIMIT).

@@ -10,11 +10,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Any
 
-from .. import connect, credentials
+from .. import accounts, credentials
 from ..paths import data_home, ensure_home
 from ..problems import Category, ProblemError
+from ..services import Service
 from ..settings import Settings, load
 from . import CREDENTIALS, OK
 from .follow import ask, can_ask
@@ -44,7 +44,7 @@ def login(args: argparse.Namespace) -> int:
 _PLACES = {"keyring": "system's keyring", "file": "private file"}
 
 
-def _read_key(service: Any) -> str:
+def _read_key(service: Service) -> str:
     if can_ask():
         import getpass
 
@@ -56,13 +56,13 @@ def _read_key(service: Any) -> str:
     return sys.stdin.readline(_LONGEST_LINE)
 
 
-def _check(service: Any, key: str, settings: Settings) -> None:
+def _check(service: Service, key: str, settings: Settings) -> None:
     """Ask for the price list with this key: it needs a key, costs nothing, and is documented.
 
     Not ``/me``, which may refuse a good key (contract, section 10). A service that cannot be
     reached says nothing about the key; then it is kept unchecked.
     """
-    address = connect.environment_base_url(service.name) or service.default_base_url
+    address = accounts.environment_base_url(service.name) or service.default_base_url
     try:
         with service.http(address, key, settings=settings) as http:
             service.client(http).pricing()
@@ -73,7 +73,7 @@ def _check(service: Any, key: str, settings: Settings) -> None:
         say("  It is kept as it is.")
 
 
-def _keep(service: Any, key: str, allow_file: bool) -> str:
+def _keep(service: Service, key: str, allow_file: bool) -> str:
     try:
         return credentials.store(service.name, "default", key, allow_file=allow_file)
     except ProblemError as error:

@@ -45,7 +45,7 @@ def refused_object(problem: Problem, command: str) -> dict[str, Any]:
         return {"jobs": [], "problem": problem.to_dict()}
     if command == "services":
         return {"services": [], "problem": problem.to_dict()}
-    if command == "send":
+    if command in ("send", "job"):
         empty: dict[str, Any] = dict.fromkeys(JOB_KEYS)
         empty["results"] = []
         empty["problem"] = problem.to_dict()
@@ -59,6 +59,22 @@ def refuse(problem: Problem, command: str, as_json: bool) -> int:
     if as_json:
         emit(refused_object(problem, command))
     return refused_code(problem)
+
+
+def fault(error: Exception) -> Problem:
+    """What to say when this program itself is at fault."""
+    import traceback
+
+    from ..redact import redact
+
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{last.name}, line {last.lineno}"
+    return Problem(
+        Category.INTERNAL,
+        "Scene Courier made a mistake.",
+        "Try again; if it happens again, please report it with what “scene-courier diagnose” says.",
+        redact(f"{type(error).__name__}: {error} ({where})")[:300],
+    )
 
 
 def refused_code(problem: Problem) -> int:

@@ -12,22 +12,20 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from .. import commands, launch, words
 from ..jobs import SANDBOX, Job, State
 from ..paths import data_home, ensure_home, job_folder, writable
 from ..problems import Category, ProblemError
+from ..services import SERVICES, Service
 from ..store import Store
 from . import INTERRUPTED, OK, inputs, options
 from .follow import follow
 from .output import describe_problem, emit, job_code, say
 
 
-def service_named(name: str) -> Any:
+def service_named(name: str) -> Service:
     """The entry of ``services.SERVICES``; ProblemError(INPUT) with the known names."""
-    from ..services import SERVICES
-
     service = SERVICES.get(name.strip().lower())
     if service is None:
         raise ProblemError(
@@ -61,7 +59,12 @@ def send(args: argparse.Namespace) -> int:
             job.account = SANDBOX
         else:
             job.base_url, job.key_print = _account(service, store)
-        job.origin = {"path": str(source), "select": args.select}
+        about = source.stat()
+        job.origin = {
+            "path": str(source),
+            "stamp": [about.st_size, about.st_mtime_ns],
+            "select": args.select,
+        }
         if is_blend:
             job.origin["blender"] = {"executable": blender}
         folder = job_folder(store.home, job.id)
@@ -168,14 +171,14 @@ def _blender() -> str:
     return sys.executable
 
 
-def _account(service: Any, store: Store) -> tuple[str, str]:
+def _account(service: Service, store: Store) -> tuple[str, str]:
     """The address that the environment names (or "") and the key's fingerprint, never the key.
 
     Raises ProblemError where there is no key, or no address that a key may be sent to.
     """
-    from .. import connect, credentials, route
+    from .. import accounts, credentials, route
 
-    base_url = connect.environment_base_url(service.name)
+    base_url = accounts.environment_base_url(service.name)
     if base_url:
         route.check_url(base_url, f"The address in {service.name.upper()}_BASE_URL")
     found = credentials.find(service.name, home=store.home)
@@ -186,4 +189,4 @@ def _account(service: Any, store: Store) -> tuple[str, str]:
             f"“scene-courier login {service.name}” keeps one, or set "
             f"{credentials.variable(service.name)}; with --sandbox no key is needed.",
         )
-    return base_url, connect.key_print(store, found.key)
+    return base_url, accounts.key_print(store, found.key)

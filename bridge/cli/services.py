@@ -11,10 +11,10 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from .. import connect, credentials, settings, words
+from .. import accounts, connect, credentials, settings, words
 from ..paths import data_home, ensure_home, readable_bytes
 from ..problems import Problem, ProblemError
-from ..services import SERVICES
+from ..services import SERVICES, Option, Service
 from ..store import Store
 from . import OK
 from .inputs import BLEND
@@ -36,7 +36,7 @@ def services(args: argparse.Namespace) -> int:
     return OK
 
 
-def _entry(store: Store, service: Any, offline: bool) -> dict[str, Any]:
+def _entry(store: Store, service: Service, offline: bool) -> dict[str, Any]:
     source = credentials.describe(service.name, home=store.home)
     prices, problem = None, None
     if source["key_source"] == "none":
@@ -49,7 +49,7 @@ def _entry(store: Store, service: Any, offline: bool) -> dict[str, Any]:
     return {
         "name": service.name,
         "label": service.label,
-        "base_url": connect.environment_base_url(service.name) or service.default_base_url,
+        "base_url": accounts.environment_base_url(service.name) or service.default_base_url,
         "key_source": source["key_source"],
         "key_variable": source["variable"],
         "limits": {"accepts": [BLEND, *service.accepts], "max_bytes": service.max_bytes},
@@ -59,7 +59,7 @@ def _entry(store: Store, service: Any, offline: bool) -> dict[str, Any]:
     }
 
 
-def read_prices(store: Store, service: Any) -> tuple[dict[str, float] | None, Problem | None]:
+def read_prices(store: Store, service: Service) -> tuple[dict[str, float] | None, Problem | None]:
     """The price list in credits by job type, or why it could not be read."""
     patience = replace(
         settings.load(store.home),
@@ -76,7 +76,7 @@ def read_prices(store: Store, service: Any) -> tuple[dict[str, float] | None, Pr
         return None, error.problem
 
 
-def _option(option: Any) -> dict[str, Any]:
+def _option(option: Option) -> dict[str, Any]:
     return {
         "name": option.name,
         "kind": option.kind,
