@@ -5,11 +5,11 @@ A plan is a JSON object (``scene-courier sandbox --faults FILE``, ``Sandbox(faul
 ``Sandbox.set_faults``, ``PUT /_sandbox/faults``):
 
     {
-      "credits": 3,                      set the pretend balance to this
-      "prices": {"glb_to_simready": 2},  change prices
-      "sized_results": true,             results with Content-Length and byte ranges
-      "max_upload_bytes": 100000,        the 413 limit (default 524288000)
-      "image_field": "images[]",         accept only this name for images (default: both)
+      "credits": 3,
+      "prices": {"glb_to_simready": 2},
+      "sized_results": true,
+      "max_upload_bytes": 100000,
+      "image_field": "images[]",
       "rules": [
         {"method": "POST", "path": "/conversions", "nth": 1, "lose_answer": true},
         {"path": "/conversions/*", "times": 2, "status": 503, "headers": {"Retry-After": "1"}},
@@ -18,6 +18,10 @@ A plan is a JSON object (``scene-courier sandbox --faults FILE``, ``Sandbox(faul
         {"method": "POST", "path": "/conversions", "job": {"fail": "No mesh", "at": 0.5}}
       ]
     }
+
+``credits`` sets the pretend balance, ``prices`` changes prices, ``sized_results`` sends results with
+Content-Length and byte ranges (the service streams them), ``max_upload_bytes`` is the 413 limit
+(default 524288000), ``image_field`` the only accepted name for images (default: both in use).
 
 Which requests a rule takes: ``method`` (default any), ``path`` below the API's base, where ``*``
 stands for one segment and ``**`` for any number (default any; assets are "/assets/**"), ``query``
@@ -168,7 +172,8 @@ class Fault:
 
     def __init__(self, action: dict[str, Any]) -> None:
         self.action = action
-        changing = _CHANGING & set(action) or isinstance(action.get("cut"), int)
+        in_answer = action.get("cut", "before_headers") != "before_headers"
+        changing = _CHANGING & set(action) or in_answer
         replacing = _REPLACING & set(action)
         default = "done" if changing and not replacing else "early"
         self.when: str = action.get("when", default)

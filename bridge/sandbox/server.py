@@ -118,6 +118,7 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError as error:
             self.close_connection = True
             self._answer(json_response(400, {"error": str(error)}), None)
+            self._linger()
             box.close_entry(entry)
             return
         try:
@@ -129,6 +130,7 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError:  # broken chunk framing: what follows cannot be read
             self.close_connection = True
             self._answer(json_response(400, {"error": "Malformed request body"}), None)
+            self._linger()
         finally:
             box.close_entry(entry)
 

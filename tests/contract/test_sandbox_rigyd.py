@@ -306,7 +306,12 @@ def test_bad_input_is_a_400_and_holds_no_credit(
 
 def test_malformed_bodies(api: Api, box: Sandbox) -> None:
     kind = {"Content-Type": "multipart/form-data; boundary=b"}
-    for body in (b"", b"garbage", b"--b\r\n\r\n\r\n--b--\r\n", b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.glb"\r\n\r\nabc'):  # noqa: E501
+    for body in (
+        b"",
+        b"garbage",
+        b"--b\r\n\r\n\r\n--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.glb"\r\n\r\nabc',
+    ):  # noqa: E501
         text = _error(api.post("/conversions", data=body, headers=kind), 400)
         assert text.startswith("Malformed multipart body") or "required in the field" in text
     assert "required in the field" in _error(
