@@ -50,6 +50,8 @@ class Worker:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.settings = Settings.load(home)
+        for service in SERVICES.values():
+            service.load()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="flow")
         self._running: dict[str, Future[None]] = {}
         self._answering: dict[int, Future[None]] = {}

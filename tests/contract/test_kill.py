@@ -200,7 +200,8 @@ def test_two_workers_are_one(
 ) -> None:
     job = queue(home, tmp_path, box)
     workers = [start(environment) for _ in range(3)]
-    assert [worker.wait(60) for worker in workers] == [0, 0, 0]
+    # The others say that one is at work already: wrong usage for a person, harmless for jobs.
+    assert sorted(worker.wait(60) for worker in workers) == [0, 2, 2]
     assert_done_once(home, job, box)
 
 

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting the worker: from a copy, one per data folder, making room for newer ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bridge import __version__, launch
+from bridge.paths import ensure_home
+from bridge.store import Store
+
+PYTHON = f"cp3{sys.version_info[1]}"
+OTHER = "cp313" if PYTHON == "cp311" else "cp311"
+linux_x64 = pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="wheel names of Linux x64"
+)
+
+
+@linux_x64
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [
+        ("keyring-25.7.0-py3-none-any.whl", True),
+        ("jeepney-0.9.0-py2.py3-none-any.whl", True),
+        (f"cffi-2.0.0-{PYTHON}-{PYTHON}-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", True),
+        (f"cffi-2.0.0-{OTHER}-{OTHER}-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", False),
+        (f"cffi-2.0.0-{PYTHON}-{PYTHON}-macosx_11_0_arm64.whl", False),
+        (f"cffi-2.0.0-{PYTHON}-{PYTHON}-win_amd64.whl", False),
+        (f"cffi-2.0.0-{PYTHON}-{PYTHON}-manylinux2014_aarch64.whl", False),
+        ("cryptography-46.0.3-cp311-abi3-manylinux_2_34_x86_64.whl", True),
+        ("cryptography-46.0.3-cp399-abi3-manylinux_2_34_x86_64.whl", False),
+    ],
+)
+def test_only_fitting_wheels_are_unpacked(name: str, fits: bool) -> None:
+    assert launch._fits(name) is fits
+
+
+def test_the_runtime_is_a_working_copy(home: Path) -> None:
+    ensure_home(home)
+    copy = launch.runtime_copy(home)
+    assert copy == launch.runtime_copy(home), "made once"
+    assert copy.name.startswith(f"{__version__}-{PYTHON}-")
+    assert (copy / "addon" / "recipes" / "run.py").is_file()
+    assert not list(copy.rglob("*.pyc")) and not (copy / "addon" / "panels.py").exists()
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import bridge.worker, bridge.sandbox; "
+        "print(bridge.__file__)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-I", "-c", code, str(copy)], capture_output=True, text=True, check=True
+    )
+    assert Path(said.stdout.strip()).parent == copy / "bridge"
+
+
+def test_wheels_of_the_extension_come_along(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ensure_home(home)
+    root = home / "extension"
+    for name in ("bridge", "addon/recipes", "wheels"):
+        (root / name).mkdir(parents=True)
+    for name in ("bridge/__init__.py", "addon/__init__.py", "addon/recipes/run.py"):
+        (root / name).write_text("")
+    with zipfile.ZipFile(root / "wheels" / "greeting-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("greeting.py", "WORD = 'hello'\n")
+    monkeypatch.setattr(launch, "ROOT", root)
+    copy = launch.runtime_copy(home)
+    assert (copy / "site" / "greeting.py").read_text() == "WORD = 'hello'\n"
+
+
+def quick(monkeypatch: pytest.MonkeyPatch, idle: float) -> None:
+    monkeypatch.setenv("SCENE_COURIER_SETTINGS", json.dumps({"idle_seconds": idle}))
+    monkeypatch.delenv(launch.NO_WORKER, raising=False)
+    monkeypatch.delenv("RIGYD_API_KEY", raising=False)
+
+
+def gone(home: Path, seconds: float = 20) -> bool:
+    end = time.monotonic() + seconds
+    while launch.worker_running(home):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def worker_info(home: Path) -> dict[str, object]:
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
+        with Store.open(home) as store:
+            info = dict(store.setting("worker", {}))
+        if info:
+            return info
+        time.sleep(0.05)
+    raise AssertionError((home / "worker.log").read_text())
+
+
+def test_one_worker_which_leaves_when_idle(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick(monkeypatch, idle=1.5)
+    assert not launch.worker_running(home)
+    for _ in range(3):
+        launch.ensure_worker(home)
+    assert launch.wait_for_worker(home)
+    pid = worker_info(home)["pid"]
+    launch.ensure_worker(home)
+    assert worker_info(home)["pid"] == pid
+    assert gone(home)
+
+
+def test_a_worker_without_this_environments_key_makes_room(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch, idle=30)
+    launch.ensure_worker(home)
+    first = worker_info(home)
+    assert first["env"] == {}
+    key = "rgyd_test_" + "k" * 43
+    monkeypatch.setenv("RIGYD_API_KEY", key)
+    launch.ensure_worker(home)
+    end = time.monotonic() + 15
+    while (second := worker_info(home))["pid"] == first["pid"] and time.monotonic() < end:
+        time.sleep(0.05)
+    assert second["pid"] != first["pid"] and "rigyd" in dict(second["env"])  # type: ignore[call-overload]
+    assert key.encode() not in b"".join(p.read_bytes() for p in home.glob("courier.sqlite*"))
+    launch.stop_worker(home)
+    assert gone(home)
+
+
+def test_no_worker_when_told_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(launch.NO_WORKER, "1")
+    launch.ensure_worker(home)
+    assert not launch.wait_for_worker(home, 0.5)
+    assert not (home / "worker.log").exists() or os.path.getsize(home / "worker.log") == 0
