@@ -122,9 +122,13 @@ def is_complete(env: Env) -> bool:
     return done.returncode == 0
 
 
-def _run(env: Env, what: str, command: list[str | Path], log: Path, seconds: float) -> None:
-    """Run one step of an installation, with a line of progress now and then; raise EnvError if it
-    fails.
+def _run(
+    env: Env, what: str, command: list[str | Path], log: Path, seconds: float, lock: int
+) -> None:
+    """Run one step of an installation, with a line of progress now and then.
+
+    The step inherits the lock, and so keeps it if this process is killed: nobody else starts on the
+    same folder while it still writes. Raises EnvError if the step fails.
     """
     started = time.monotonic()
     with open(log, "ab") as output:
@@ -135,6 +139,7 @@ def _run(env: Env, what: str, command: list[str | Path], log: Path, seconds: flo
             stderr=subprocess.STDOUT,
             env=clean_environment(),
             cwd=cache_dir(),
+            pass_fds=() if os.name == "nt" else (lock,),
         )
         while True:
             try:
@@ -160,7 +165,7 @@ def _run(env: Env, what: str, command: list[str | Path], log: Path, seconds: flo
         )
 
 
-def build(env: Env, base: Path) -> None:
+def build(env: Env, base: Path, lock: int) -> None:
     """Make the environment from nothing. It counts only once ``complete.json`` is there.
 
     It is built where it will stay, as a virtual environment holds its own path; whatever an
@@ -175,19 +180,19 @@ def build(env: Env, base: Path) -> None:
     log.write_bytes(b"")
     started = time.monotonic()
     say(f"[env] {env.name}: installing {env.title} on Python {env.python} ({base})")
-    _run(env, "creating", [base, "-I", "-m", "venv", folder], log, 300)
+    _run(env, "creating", [base, "-I", "-m", "venv", folder], log, 300, lock)
     pip: list[str | Path] = [env.executable(), "-I", "-m", "pip", "--disable-pip-version-check"]
     pip += ["--no-input", "install", "--progress-bar", "off", "--retries", "8", "--timeout", "60"]
     for attempt in (1, 2, 3):
         try:
-            _run(env, "installing", [*pip, "-r", env.requirements], log, INSTALL_SECONDS)
+            _run(env, "installing", [*pip, "-r", env.requirements], log, INSTALL_SECONDS, lock)
             break
         except EnvError:
             if attempt == 3:
                 raise
             say(f"[env] {env.name}: the installation failed, trying again")
             time.sleep(5 * attempt)
-    _run(env, "checking", [env.executable(), "-I", "-c", env.probe], log, PROBE_SECONDS)
+    _run(env, "checking", [env.executable(), "-I", "-c", env.probe], log, PROBE_SECONDS, lock)
     marker = {"name": env.name, "python": env.python, "pins": env.pins().splitlines()}
     temporary = folder / "complete.json.part"
     temporary.write_text(json.dumps(marker, indent=1), encoding="utf-8")
@@ -203,9 +208,9 @@ def ensure(env: Env) -> Path:
     if base is None:
         raise EnvError(f"{env.title} needs Python {env.python}: {reason}")
     waiting = f"[env] {env.name}: another process is installing it, waiting"
-    with locked(cache_dir() / "envs" / f"{env.name}.lock", waiting):
+    with locked(cache_dir() / "envs" / f"{env.name}.lock", waiting) as lock:
         if not is_complete(env):
-            build(env, base)
+            build(env, base, lock)
             _remove_older(env)
     return env.executable()
 

@@ -58,9 +58,10 @@ def cache_dir() -> Path:
 
 
 @contextlib.contextmanager
-def locked(path: Path, waiting: str) -> Iterator[None]:
-    """Hold an exclusive lock on ``path`` between processes; ``waiting`` is said once if it takes
-    time.
+def locked(path: Path, waiting: str) -> Iterator[int]:
+    """Hold an exclusive lock on ``path`` between processes; yields its file descriptor.
+
+    ``waiting`` is said once if it takes time. A child that inherits the descriptor holds it too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+b") as handle:
@@ -82,7 +83,7 @@ def locked(path: Path, waiting: str) -> Iterator[None]:
                     say(waiting)
                     said = True
                 time.sleep(0.5)
-        yield  # closing the file gives the lock back
+        yield handle.fileno()  # closing the file gives the lock back
 
 
 def log_file(name: str) -> Path:
