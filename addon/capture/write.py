@@ -8,6 +8,7 @@ before.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -153,14 +154,14 @@ def _make(folder: Path) -> list[Path]:
 
 def _undo(folder: Path, made: list[Path]) -> None:
     """Take back what was written, and the folders that were made for it."""
-    shutil.rmtree(folder / "images", ignore_errors=True)
-    for leftover in folder.glob("*"):
-        leftover.unlink(missing_ok=True)
-    for place in made:
-        try:
+    with contextlib.suppress(OSError):
+        for leftover in list(folder.iterdir()):  # the folder was empty: all in it is ours
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+        for place in made:
             place.rmdir()
-        except OSError:
-            break
 
 
 def _save_copy(path: Path) -> None:
