@@ -127,8 +127,8 @@ def _reason(names: set[str], text: str) -> str:
     known = (
         "SSLCertVerificationError",
         "NameResolutionError",
-        "ConnectTimeoutError",
         "ConnectionRefusedError",
+        "ConnectTimeoutError",
         "ReadTimeoutError",
         "RemoteDisconnected",
         "IncompleteRead",

@@ -65,8 +65,8 @@ def forget_secrets() -> None:
 def _query(query: str) -> str:
     pieces = []
     for part in re.split(r"([&;])", query):
-        name, equals, _value = part.partition("=")
-        pieces.append(f"{name}={MARK}" if equals else part)
+        name, equals, value = part.partition("=")
+        pieces.append(f"{name}={MARK}" if equals and not value.startswith(MARK) else part)
     return "".join(pieces)
 
 
