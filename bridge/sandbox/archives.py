@@ -14,6 +14,7 @@ import re
 import stat
 import zipfile
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 PRIMARY = (".obj", ".gltf", ".usd", ".usda")
 MAX_MEMBERS = 10_000
@@ -118,10 +119,12 @@ def _references(name: str, text: str) -> list[str]:
             uris = [str(item["uri"]) for item in items if "uri" in item]
         except (ValueError, AttributeError, TypeError):
             raise ArchiveError("Archive contains a .gltf that cannot be read") from None
-        return [uri for uri in uris if not uri.startswith("data:")]
+        return [unquote(uri) for uri in uris if not uri.startswith("data:")]
     if name.endswith(".usda"):
         return re.findall(r"@([^@\n]+)@", text)
-    return re.findall(r"^\s*(?:mtllib|map_\w+)\s+(?:.*\s)?(\S+)\s*$", text, re.MULTILINE)
+    lines = re.findall(r"^[ \t]*(?:mtllib|map_\w+)[ \t]+(.+)$", text, re.MULTILINE)
+    # A name may hold blanks and follow options: every word has to be harmless.
+    return [word for line in lines for word in line.split()]
 
 
 def _stays_inside(folder: PurePosixPath, reference: str) -> bool:

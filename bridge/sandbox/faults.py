@@ -19,9 +19,9 @@ A plan is a JSON object (``scene-courier sandbox --faults FILE``, ``Sandbox(faul
       ]
     }
 
-``credits`` sets the pretend balance, ``prices`` changes prices, ``sized_results`` sends results with
-Content-Length and byte ranges (the service streams them), ``max_upload_bytes`` is the 413 limit
-(default 524288000), ``image_field`` the only accepted name for images (default: both in use).
+``credits`` sets the pretend balance, ``prices`` changes prices, ``sized_results`` sends results
+with Content-Length and byte ranges (the service streams them), ``max_upload_bytes`` is the limit
+of a 413 (default 524288000), ``image_field`` is the only name accepted for images (default: both).
 
 Which requests a rule takes: ``method`` (default any), ``path`` below the API's base, where ``*``
 stands for one segment and ``**`` for any number (default any; assets are "/assets/**"), ``query``

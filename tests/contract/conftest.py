@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A sandbox for each test, on a folder of its own, and a plain client that shares no code with it."""
+"""A sandbox for each test, and a plain client that shares no code with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ END = ("completed", "failed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked ``blender`` need a Blender with USD; without one they are left out, with the reason."""
+    """Leave out the tests marked ``blender``, with the reason, where no Blender with USD is."""
     marked = [item for item in items if item.get_closest_marker("blender")]
     reason = _no_blender() if marked else ""
     for item in marked if reason else []:
@@ -94,7 +94,7 @@ class Api:
 
 @pytest.fixture
 def make_box(tmp_path: Path) -> Iterator[MakeBox]:
-    """Starts sandboxes (default: with the canned converter, on one folder); stops them at the end."""
+    """Starts sandboxes (with the canned converter, on one folder, unless told) and stops them."""
     boxes: list[Sandbox] = []
 
     def make(folder: Path | None = None, **options: Any) -> Sandbox:

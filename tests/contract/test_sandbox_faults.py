@@ -68,7 +68,7 @@ def test_answers_can_be_replaced(api: Api, box: Sandbox) -> None:
     assert only(status=200, body="<x>", headers={"Content-Type": "text/xml"}).text == "<x>"
     garbage = only(garbage=True)
     assert garbage.status_code == 200
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError):
         garbage.json()
     away = {"Location": "http://other.invalid/"}
     box.set_faults(rules({"path": "/me", "status": 307, "headers": away, "body": ""}))

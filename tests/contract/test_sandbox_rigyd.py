@@ -311,7 +311,7 @@ def test_malformed_bodies(api: Api, box: Sandbox) -> None:
         b"garbage",
         b"--b\r\n\r\n\r\n--b--\r\n",
         b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.glb"\r\n\r\nabc',
-    ):  # noqa: E501
+    ):
         text = _error(api.post("/conversions", data=body, headers=kind), 400)
         assert text.startswith("Malformed multipart body") or "required in the field" in text
     assert "required in the field" in _error(
@@ -333,7 +333,7 @@ def test_over_the_limit_the_proxy_answers_in_html(make_box: MakeBox, client_of: 
     assert answer.status_code == 413
     assert answer.headers["Content-Type"] == "text/html"
     assert "413 Request Entity Too Large" in answer.text
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError):
         answer.json()
     # The same when the size is only known while it streams.
     pieces = (bytes(500) for _ in range(10))
