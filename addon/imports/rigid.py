@@ -371,7 +371,7 @@ def summary(physics: StagePhysics, report: ImportReport) -> None:
         names = listed(path.rsplit("/", 1)[-1] for path in physics.joints)
         report.lose(
             f"{counted(len(physics.joints), 'joint')} not rebuilt ({names}); the values are kept "
-            "on the collection."
+            "as properties."
         )
     if physics.unreadable:
         names = listed(physics.unreadable)

@@ -134,7 +134,7 @@ def solid(work: bmesh.types.BMesh) -> tuple[float, Vector]:
     total, weighted = 0.0, Vector()
     for first, second, third in work.calc_loop_triangles():
         a, b, c = (loop.vert.co - mean for loop in (first, second, third))
-        volume = float(Matrix((tuple(a), tuple(b), tuple(c))).determinant()) / 6
+        volume = float(Matrix((a[:], b[:], c[:])).determinant()) / 6
         total += volume
         weighted += volume * (a + b + c) / 4
     if abs(total) < 1e-12:
