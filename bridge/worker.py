@@ -184,9 +184,7 @@ class Worker:
         )
         tries = self._retries[flow.job.id] = self._retries.get(flow.job.id, 0) + 1
         again = problem.category is Category.NETWORK or (
-            problem.category is Category.SERVICE
-            and getattr(error, "transient", False)
-            and tries < _SERVICE_TRIES
+            problem.category is Category.SERVICE and tries < _SERVICE_TRIES and _may_pass(error)
         )
         if flow.job.state is State.IN_DOUBT and (again or problem.category is Category.CREDENTIALS):
             # The list could not be read; the doubt stays until it can.
@@ -245,6 +243,11 @@ class Worker:
 
 
 _FAR = 4e9
+
+
+def _may_pass(error: ProblemError) -> bool:
+    """A fault of the service that waiting may mend; a 404 or an unsafe archive is none."""
+    return bool(getattr(error, "transient", False)) or (getattr(error, "status", 0) or 0) >= 500
 
 
 def _pause(tries: int, retry_after: float | None) -> float:

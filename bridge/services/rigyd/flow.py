@@ -156,8 +156,6 @@ def _download(flow: Flow, client: RigydClient, remote_id: str) -> dict[str, Any]
         on_progress=flow.progress,
         cancelled=flow.canceled,
     )
-    if got.format != wanted:
-        flow.note("Rigyd has no MJCF package for this job; the USD was downloaded.")
     return {"path": str(got.path), "bytes": got.path.stat().st_size, "format": got.format}
 
 
@@ -175,6 +173,8 @@ def _unpack(flow: Flow, archive: dict[str, Any], target: Path) -> list[dict[str,
             flow.store.drop_steps(flow.job.id, ["download"])
             zip_path.unlink(missing_ok=True)
         raise
+    if flow.job.options.get("format") != "usd" and not any(r.kind == "mjcf" for r in results):
+        flow.note("Rigyd made no MJCF package for this job; only the USD was delivered.")
     results.append(_last_answer(flow, staging))
     require_space(target, sum(result.bytes for result in results), "keep the results")
     return [result.to_dict() for result in deliver(staging, results, target)]
