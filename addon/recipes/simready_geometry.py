@@ -30,9 +30,12 @@ def _row_keys(rows: Ints) -> Ints:
     return (mixed[:, 0] + mixed[:, 1] + mixed[:, 2]).view(np.int64)
 
 
-def _keys(points: Floats, step: float) -> Ints:
-    """One key for each point, equal for points that round to the same grid node."""
-    return _row_keys(np.round(points / step))
+def point_keys(points: Floats, step: float) -> Ints:
+    """One key for each point, equal for points that round to the same grid node.
+
+    The grid is shifted by an odd amount, so that round coordinates never fall between two nodes.
+    """
+    return _row_keys(np.round(points / step + 0.13719))
 
 
 def extent(points: Floats) -> Floats:
@@ -47,7 +50,7 @@ def weld(points: Floats, tris: Ints, step: float | None = None) -> tuple[Floats,
     """
     if step is None:
         step = max(float(extent(points).max()) * 1e-6, 1e-9)
-    _, first, inverse = np.unique(_keys(points, step), return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(point_keys(points, step), return_index=True, return_inverse=True)
     welded = inverse.reshape(-1)[tris]
     alive = (
         (welded[:, 0] != welded[:, 1])
@@ -60,7 +63,7 @@ def weld(points: Floats, tris: Ints, step: float | None = None) -> tuple[Floats,
 def alive_after_weld(points: Floats, tris: Ints) -> tuple[Floats, Ints, Ints]:
     """Like ``weld``, for matter: also drops doubled faces. Adds the indices of kept triangles."""
     step = max(float(extent(points).max()) * 1e-6, 1e-9)
-    _, first, inverse = np.unique(_keys(points, step), return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(point_keys(points, step), return_index=True, return_inverse=True)
     welded = inverse.reshape(-1)[tris]
     order = np.sort(welded, axis=1)
     flat = (order[:, 0] == order[:, 1]) | (order[:, 1] == order[:, 2])
@@ -248,27 +251,27 @@ def winding(points: Floats, tris: Ints, probes: Floats) -> Floats:
     return result / (4.0 * np.pi)
 
 
-def thin(points: Floats, tris: Ints, target: int) -> tuple[Floats, Ints, Ints]:
+def thin(points: Floats, tris: Ints, target: int) -> tuple[Floats, Ints, Ints, Ints]:
     """Cluster points on a grid until about ``target`` triangles are left.
 
-    Returns points, triangles and for each old point its new index. A cluster is represented by
-    one of its own points, so nothing grows beyond the original.
+    Returns points, triangles, for each old point its new index, and which old triangles were
+    kept. A cluster is represented by one of its own points, so nothing grows.
     """
     size = float(extent(points).max())
     cells = max(4.0, np.sqrt(target / 4.0))
     while True:
         _, first, inverse = np.unique(
-            _keys(points, size / cells), return_index=True, return_inverse=True
+            point_keys(points, size / cells), return_index=True, return_inverse=True
         )
         inverse = inverse.reshape(-1)
         new = inverse[tris]
         keep = (new[:, 0] != new[:, 1]) & (new[:, 1] != new[:, 2]) & (new[:, 2] != new[:, 0])
-        new = new[keep]
-        if len(new):
-            key = _row_keys(np.sort(new, axis=1))
-            new = new[np.sort(np.unique(key, return_index=True)[1])]
-        if len(new) <= target or cells <= 4.0:
-            return points[first], new, inverse
+        kept = np.flatnonzero(keep)
+        if len(kept):
+            key = _row_keys(np.sort(new[kept], axis=1))
+            kept = kept[np.sort(np.unique(key, return_index=True)[1])]
+        if len(kept) <= target or cells <= 4.0:
+            return points[first], new[kept], inverse, kept
         cells = max(4.0, cells * 0.8)
 
 

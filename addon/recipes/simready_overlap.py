@@ -16,6 +16,7 @@ from .simready_mass import Piece, Survey
 
 MAX_OVERLAP_PIECES = 48
 PROBES = 384
+INSIDE = ", without what lies inside it"
 
 
 def remove_overlaps(surveys: list[Survey | None]) -> None:
@@ -49,7 +50,8 @@ def remove_overlaps(surveys: list[Survey | None]) -> None:
             if big.moments.zeroth - taken.zeroth < limit:
                 continue
             big.moments = big.moments.plus(taken, -1.0)
-            big.method += ", without what lies inside it"
+            if not big.method.endswith(INSIDE):
+                big.method += INSIDE
 
 
 def _light(piece: Piece, surveys: list[Survey | None]) -> tuple[Floats, Ints]:
@@ -58,7 +60,7 @@ def _light(piece: Piece, surveys: list[Survey | None]) -> tuple[Floats, Ints]:
     assert one is not None
     tris = one.tris[one.label == piece.number]
     if len(tris) > 4000:
-        points, tris, _ = geometry.thin(one.points, tris, 4000)
+        points, tris, _, _ = geometry.thin(one.points, tris, 4000)
         return points, tris
     return one.points, tris
 
