@@ -199,8 +199,11 @@ class _Download:
                     if self.max_bytes is not None and done > self.max_bytes:
                         raise _too_large(self.http.label, done)
                     self.on_progress(done, total or 0)
-            finally:
-                os.fsync(file.fileno())
+            except BaseException:
+                with contextlib.suppress(OSError):  # the first fault is the one to tell
+                    os.fsync(file.fileno())
+                raise
+            os.fsync(file.fileno())
         return done
 
     def finish(self) -> int:

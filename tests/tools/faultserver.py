@@ -26,7 +26,7 @@ class Exchange:
         self.number = number  # 1 for the first exchange of the server
         self.method = self.target = ""
         self.headers: dict[str, str] = {}
-        self.body = b""
+        self.body = bytearray()
         self.received = 0
         self._spare = b""
         self.released = threading.Event()
@@ -52,7 +52,7 @@ class Exchange:
         """The announced length of the body."""
         return int(self.headers.get("content-length", "0"))
 
-    def read_body(self, count: int | None = None, *, keep: bool = True) -> bytes:
+    def read_body(self, count: int | None = None, *, keep: bool = True) -> bytearray:
         """Read the body, or its first ``count`` bytes; ends early if the client hangs up."""
         left = (self.length if count is None else count) - self.received
         while left > 0:
