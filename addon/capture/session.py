@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 from typing import Any
 
@@ -71,3 +72,62 @@ def _origin(value: object) -> tuple[str | None, str | None]:
     if name in bpy.data.texts and not os.path.isfile(filename):
         return name, None
     return None, filename
+
+
+# Where drivers may sit: on a data-block of a collection, or on a tree or keys within one.
+_DRIVEN = (
+    ("objects", None), ("meshes", None), ("curves", None), ("armatures", None),
+    ("materials", None), ("materials", "node_tree"), ("node_groups", None),
+    ("shape_keys", None), ("scenes", None), ("metaballs", None),
+)  # fmt: skip
+
+
+def driven(names: set[str]) -> list[dict[str, Any]]:
+    """The current values of properties whose drivers use one of these added names.
+
+    An entry: collection, within (None, or the attribute that holds the driven part), name,
+    library, path, index, value, functions (the names used). Nothing is looked at without names.
+    """
+    found: list[dict[str, Any]] = []
+    if not names:
+        return found
+    words = re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(names))) + r")\b")
+    for collection, within in _DRIVEN:
+        for item in getattr(bpy.data, collection):
+            owner = getattr(item, within) if within else item
+            data = getattr(owner, "animation_data", None)
+            for curve in data.drivers if data is not None else ():
+                used = words.findall(curve.driver.expression)
+                if curve.driver.type != "SCRIPTED" or not used:
+                    continue
+                value = _value(owner, curve)
+                if value is not None:
+                    found.append(
+                        {
+                            "collection": collection,
+                            "within": within,
+                            "name": item.name,
+                            "library": _library(item),
+                            "path": curve.data_path,
+                            "index": curve.array_index,
+                            "value": value,
+                            "functions": sorted(set(used)),
+                        }
+                    )
+    return found
+
+
+def _value(owner: Any, curve: bpy.types.FCurve) -> float | int | bool | None:
+    try:
+        value = owner.path_resolve(curve.data_path)
+        value = value[curve.array_index] if hasattr(value, "__len__") else value
+    except (ValueError, IndexError, TypeError):
+        return None
+    return value if isinstance(value, (int, float)) else None
+
+
+def _library(item: bpy.types.ID) -> str | None:
+    if item.library is None:
+        return None
+    path = bpy.path.abspath(item.library.filepath, library=item.library.parent)
+    return os.path.normpath(path)

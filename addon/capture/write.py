@@ -78,6 +78,7 @@ def describe(
 ) -> dict[str, Any]:
     """All of capture.json but its images and notes."""
     scene = context.scene
+    functions = session.driver_functions()
     active = context.view_layer.objects.active
     box = selection.bounds(items)
     return {
@@ -96,7 +97,8 @@ def describe(
         "selection": [_reference(item) for item in items],
         "active": active.name if active is not None and active in items else None,
         "scripts_trusted": session.scripts_trusted(),
-        "driver_namespace": session.driver_functions(),
+        "driver_namespace": functions,
+        "driven": session.driven({str(entry["name"]) for entry in functions}),
         "caches": caches.find(),
         "images": [],
         "blender": session.blender(),
@@ -119,7 +121,13 @@ def _reference(item: bpy.types.Object) -> dict[str, Any]:
     path = None
     if library is not None:
         path = os.path.normpath(bpy.path.abspath(library.filepath, library=library.parent))
-    return {"name": item.name, "library": path, "type": item.type}
+    return {
+        "name": item.name,
+        "library": path,
+        "type": item.type,
+        # Where it stands now: not all of it is in the file (a rigid body that was only played).
+        "matrix": [list(row) for row in item.matrix_world],
+    }
 
 
 def _location(

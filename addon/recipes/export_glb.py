@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+from mathutils import Matrix
 
-from addon.recipes import glb_file, plain, restore
+from addon.recipes import blocks, caches, glb_file, plain, restore
 from bridge import glb
 from bridge.problems import Category, ProblemError
 
@@ -39,16 +40,17 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     animation = bool(options.get("animation"))
     progress(0.0, "Opening the scene")
     if params.get("capture"):
-        chosen, notes = _captured(params, animation)
+        chosen, notes, places = _captured(params, animation, progress)
     else:
         chosen, notes = _from_blend(params)
+        places = {}
     output = Path(params["output"])
     progress(0.25, "Applying modifiers")
     _leave_modes()
     if animation:
         triangles, materials = _prepare_animated(chosen, notes)
     else:
-        made = plain.build(chosen, unit_scale=_unit_scale())
+        made = plain.build(chosen, places, unit_scale=_unit_scale())
         triangles, materials = made.triangles, made.materials()
         notes += made.notes
         bpy.context.window.scene = made.scene
@@ -62,7 +64,7 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
         )
     wishes = {material.name: glb_file.wanted(material) for material in materials}
     plain.strip_properties(materials)
-    restore.need_room(output.parent, triangles * _BYTES_PER_TRIANGLE + _image_bytes(wishes))
+    caches.need_room(output.parent, triangles * _BYTES_PER_TRIANGLE + _image_bytes(wishes))
     progress(0.4, "Writing the GLB")
     return _write(output, params, options, notes, wishes, progress)
 
@@ -127,13 +129,21 @@ def _export(path: Path, draco: bool, animation: bool) -> None:
 # What is exported
 
 
-def _captured(params: dict[str, Any], animation: bool) -> tuple[list[bpy.types.Object], list[str]]:
+def _captured(
+    params: dict[str, Any], animation: bool, progress: Progress
+) -> tuple[list[bpy.types.Object], list[str], dict[bpy.types.Object, Matrix]]:
+    """The captured objects, notes, and where the artist saw each (its matrix in the world)."""
     capture = restore.load(Path(params["capture"]))
     notes = list(capture.get("notes", []))
-    notes += restore.open_capture(capture, Path(params["folder"]), all_frames=animation)
-    chosen = []
+    notes += restore.open_capture(
+        capture,
+        Path(params["folder"]),
+        all_frames=animation,
+        say=lambda text: progress(0.1, text),
+    )
+    places = {}
     for entry in capture["selection"]:
-        item = restore.find(bpy.data.objects, entry["name"], entry.get("library"))
+        item = blocks.find(bpy.data.objects, entry["name"], entry.get("library"))
         if item is None:
             raise ProblemError(
                 Category.INPUT,
@@ -141,9 +151,9 @@ def _captured(params: dict[str, Any], animation: bool) -> tuple[list[bpy.types.O
                 "If it is linked from another file, check that this file is still there.",
                 f"library {entry.get('library')}",
             )
-        chosen.append(item)
-    _show(chosen)
-    return chosen, notes
+        places[item] = Matrix(entry["matrix"])
+    _show(list(places))
+    return list(places), notes, places
 
 
 def _from_blend(params: dict[str, Any]) -> tuple[list[bpy.types.Object], list[str]]:
@@ -151,7 +161,10 @@ def _from_blend(params: dict[str, Any]) -> tuple[list[bpy.types.Object], list[st
     restore.open_blend(path, scripts=False)
     notes = []
     if bpy.app.autoexec_fail:
-        notes.append("The file's scripts were not run; what they drive is sent as it was saved.")
+        notes.append(
+            "This file's scripts were not run: what they drive may be wrong. "
+            "Open it in Blender and send it from there."
+        )
     names = params.get("select")
     layer = bpy.context.view_layer
     if names is None:

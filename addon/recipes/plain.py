@@ -112,11 +112,18 @@ class _Builder:
         return item
 
 
-def build(chosen: Iterable[bpy.types.Object], *, unit_scale: float = 1.0) -> Plain:
+def build(
+    chosen: Iterable[bpy.types.Object],
+    places: dict[bpy.types.Object, Matrix] | None = None,
+    *,
+    unit_scale: float = 1.0,
+) -> Plain:
     """Make the new scene from objects of the current view layer, as they are evaluated now.
 
-    ``unit_scale`` is metres for each Blender unit; the new scene is in metres. The chosen objects
-    and their data lose their names to the new ones (the file in memory is a copy, never saved).
+    ``places`` overrules where an object stands in the world: what the artist's session knew and the
+    file does not (a rigid body that was played but not baked). ``unit_scale`` is metres for each
+    Blender unit; the new scene is in metres. The chosen objects and their data lose their names to
+    the new ones (the file in memory is a copy, never saved).
     """
     context = bpy.context
     items = list(dict.fromkeys(chosen))
@@ -125,6 +132,7 @@ def build(chosen: Iterable[bpy.types.Object], *, unit_scale: float = 1.0) -> Pla
     builder = _Builder(bpy.data.scenes.new("Asset"), unit_scale)
     parts = [(item, item.evaluated_get(depsgraph)) for item in items]
     made: dict[bpy.types.Object, bpy.types.Object] = {}
+    moves: dict[bpy.types.Object, Matrix] = {}
     sources: list[tuple[bpy.types.Object, str, bpy.types.Mesh | None, Matrix]] = []
     for item, evaluated in parts:
         mesh = None
@@ -134,8 +142,11 @@ def build(chosen: Iterable[bpy.types.Object], *, unit_scale: float = 1.0) -> Pla
             if mesh is not None and item.data.library is None and item.data.name == data_name:
                 item.data.name = data_name + " (source)"
                 mesh.name = data_name
-        sources.append((item, names[item], mesh, evaluated.matrix_world.copy()))
-    copies = _instances(builder, depsgraph, set(items))
+        here = evaluated.matrix_world.copy()
+        world = (places or {}).get(item, here)
+        sources.append((item, names[item], mesh, world))
+        moves[item] = world @ here.inverted_safe()
+    copies = _instances(builder, depsgraph, moves)
     for item, name, mesh, world in sources:
         parent_of_some = any(child in names for child in item.children_recursive)
         if mesh is None and not (parent_of_some or copies.get(item)):
@@ -162,7 +173,7 @@ def _shows_itself(item: bpy.types.Object, items: list[bpy.types.Object]) -> bool
 
 
 def _instances(
-    builder: _Builder, depsgraph: bpy.types.Depsgraph, items: set[bpy.types.Object]
+    builder: _Builder, depsgraph: bpy.types.Depsgraph, moves: dict[bpy.types.Object, Matrix]
 ) -> dict[bpy.types.Object, list[tuple[str, bpy.types.Mesh, Matrix, bpy.types.ID | None]]]:
     """What the chosen objects instance. An instance lives for one turn of the loop only."""
     found: dict[
@@ -172,7 +183,7 @@ def _instances(
         if not instance.is_instance or instance.parent is None:
             continue
         owner = instance.parent.original
-        if owner not in items or instance.object.type != "MESH":
+        if owner not in moves or instance.object.type != "MESH":
             continue
         source = instance.object
         mesh = builder.mesh(source, source.data.name)
@@ -182,7 +193,7 @@ def _instances(
                 (
                     original.name,
                     mesh,
-                    instance.matrix_world.copy(),
+                    moves[owner] @ instance.matrix_world,
                     None if original == owner else original,
                 )
             )

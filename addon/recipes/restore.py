@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import bpy
 
+from addon.recipes import blocks, caches
 from bridge import blend_file
 from bridge.problems import Category, ProblemError
 
 SCHEMA = 1
-_POINT_FRAME = re.compile(r"^(?P<series>.*)_(?P<frame>-?\d+)(?P<rest>_\d+)?\.bphys$")
-_FLUID_FRAME = re.compile(r"^(?P<series>.*)_(?P<frame>-?\d+)(?P<rest>\.[\w.]+)$")
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -67,26 +64,28 @@ def open_blend(path: Path, *, scripts: bool) -> None:
         raise blend_file.newer(path.name, tuple(bpy.data.version), tuple(bpy.app.version))
 
 
-def open_capture(capture: dict[str, Any], folder: Path, *, all_frames: bool) -> list[str]:
+def open_capture(
+    capture: dict[str, Any],
+    folder: Path,
+    *,
+    all_frames: bool,
+    say: Callable[[str], None] = lambda text: None,
+) -> list[str]:
     """Open the copy in ``folder`` as the artist saw the scene; return notes for the artist.
 
-    With ``all_frames`` whole caches are put back, else only what the current frame needs (a cache
-    may have a hundred gigabytes, one frame of it a few megabytes).
+    ``all_frames`` puts whole caches back, else only what the captured frame needs. ``say`` is told
+    what goes on.
     """
-    notes: list[str] = []
-    frames = None if all_frames else int(capture["frame_current"])
-    beside = folder / ("blendcache_" + Path(capture["blend"]).stem)
+    frame = None if all_frames else int(capture["frame_current"])
     entries = capture.get("caches", [])
-    # Before opening: Blender looks for these as soon as it evaluates the scene.
-    for original in _unique(e for e in entries if _own_disk_cache(e)):
-        notes += copy_frames(Path(original), beside, frames, _POINT_FRAME)
+    notes = caches.put_disk_caches(entries, folder, capture["blend"], frame)
     trusted = bool(capture.get("scripts_trusted"))
     open_blend(folder / capture["blend"], scripts=trusted)
     notes += put_back_images(capture.get("images", []), folder)
-    for number, entry in enumerate(entries):
-        notes += _put_back_cache(entry, folder / "caches" / f"{number:03}", frames)
-    notes += _put_back_functions(capture.get("driver_namespace", []), trusted)
+    notes += caches.put_folders(entries, folder, frame)
+    notes += _put_back_functions(capture, trusted)
     activate(capture)
+    notes += caches.replay(bpy.context.scene, entries, say)
     return list(dict.fromkeys(notes))
 
 
@@ -108,168 +107,6 @@ def activate(capture: dict[str, Any]) -> None:
     scene.frame_set(int(capture["frame_current"]), subframe=float(capture.get("frame_subframe", 0)))
 
 
-def same_file(one: str | None, other: str | None) -> bool:
-    """Whether two library paths (None: the file itself) mean the same file, by their text."""
-    if one is None or other is None:
-        return one is other
-    return os.path.normcase(os.path.normpath(one)) == os.path.normcase(os.path.normpath(other))
-
-
-def library_path(item: bpy.types.ID) -> str | None:
-    """The absolute path of the file that a data-block is linked from; None for a local one."""
-    if item.library is None:
-        return None
-    return str(bpy.path.abspath(item.library.filepath, library=item.library.parent))
-
-
-def find(collection: Any, name: str, library: str | None) -> Any:
-    """The data-block of that name from that library (None: local), or None."""
-    for item in collection:
-        if item.name == name and same_file(library_path(item), library):
-            return item
-    return None
-
-
-# Caches
-
-
-def _unique(entries: Iterable[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(str(entry["original"]) for entry in entries))
-
-
-def _own_disk_cache(entry: dict[str, Any]) -> bool:
-    """In ``blendcache_<name>`` of the artist's file (a library's own is found as before)."""
-    if entry["kind"] != "point_cache" or entry.get("external"):
-        return False
-    library = entry.get("library")
-    return library is None or not same_file(
-        os.path.join(os.path.dirname(library), "blendcache_" + Path(library).stem),
-        entry["original"],
-    )
-
-
-def _needed(names: Iterable[str], frame: int, pattern: re.Pattern[str]) -> list[str]:
-    """Of each numbered series its first frame and those around ``frame``; all unnumbered files."""
-    series: dict[tuple[str, str], dict[int, str]] = {}
-    needed = []
-    for name in names:
-        if match := pattern.match(name):
-            key = (match["series"], match["rest"] or "")
-            series.setdefault(key, {})[int(match["frame"])] = name
-        else:
-            needed.append(name)
-    for numbered in series.values():
-        before = [number for number in numbered if number <= frame]
-        after = [number for number in numbered if number >= frame]
-        picks = {
-            min(numbered),
-            *([max(before)] if before else []),
-            *([min(after)] if after else []),
-        }
-        needed += [
-            numbered[number] for number in sorted(picks | {frame - 1, frame + 1} & set(numbered))
-        ]
-    return needed
-
-
-def copy_frames(
-    source: Path, target: Path, frame: int | None, pattern: re.Pattern[str], *, deep: bool = False
-) -> list[str]:
-    """Copy a cache folder, or what ``frame`` needs of it; return notes.
-
-    Raises ProblemError(DISK) when there is too little room.
-    """
-    if not source.is_dir():
-        return [f"A simulation cache was not found: {source.name} beside the scene."]
-    chosen: list[tuple[Path, Path]] = []
-    for folder, subfolders, names in os.walk(source):
-        if not deep:
-            subfolders.clear()
-        relative = Path(folder).relative_to(source)
-        if not deep:
-            names = [name for name in names if name.endswith(".bphys")]
-        for name in names if frame is None else _needed(names, frame, pattern):
-            chosen.append((Path(folder) / name, target / relative / name))
-    need_room(target, sum(one.stat().st_size for one, _ in chosen))
-    for one, other in chosen:
-        other.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(one, other)
-    return []
-
-
-def need_room(place: Path, needed: int, margin: int = 32 * 1024 * 1024) -> None:
-    """Raise ProblemError(DISK) unless the disk of ``place`` has room for ``needed`` bytes."""
-    existing = place
-    while not existing.exists():
-        existing = existing.parent
-    free = shutil.disk_usage(existing).free
-    if free < needed + margin:
-        raise ProblemError(
-            Category.DISK,
-            f"There is too little room on the disk: about {(needed + margin) / 1e6:,.0f} MB are "
-            f"needed, {free / 1e6:,.0f} MB are free.",
-            "Free some space, then retry the job.",
-            f"{existing}: {free} bytes free, {needed} + {margin} needed",
-        )
-
-
-def _put_back_cache(entry: dict[str, Any], own: Path, frame: int | None) -> list[str]:
-    """Point one simulation to its data; ``own`` is a folder in the job for a copy of it."""
-    original = Path(entry["original"])
-    item = (
-        find(bpy.data.objects, entry["object"], entry.get("library")) if entry["object"] else None
-    )
-    modifier = item.modifiers.get(entry["modifier"]) if item is not None else None
-    kind = entry["kind"]
-    if kind == "point_cache":
-        if not entry.get("external"):
-            return []
-        cache = _point_cache(item, modifier, entry)
-        if cache is None:
-            return []
-        notes = copy_frames(original, own, frame, _POINT_FRAME)
-        if not notes:
-            cache.filepath = str(own)
-        return notes
-    if modifier is None:
-        return []
-    if kind == "fluid":
-        notes = copy_frames(original, own, frame, _FLUID_FRAME, deep=True)
-        modifier.domain_settings.cache_directory = str(original if notes else own)
-        return notes if modifier.domain_settings.has_cache_baked_any else []
-    if kind == "file":
-        setattr(modifier, entry["property"], str(original))
-        return (
-            [] if original.exists() else [f"{item.name}: the file {original.name} was not found."]
-        )
-    return _put_back_bake(modifier, entry, original)
-
-
-def _put_back_bake(modifier: Any, entry: dict[str, Any], original: Path) -> list[str]:
-    # Blender only ever reads a bake of geometry nodes unless told to bake: no copy is needed.
-    if entry.get("bake_id") is None:
-        modifier.bake_directory = str(original)
-    else:
-        for bake in modifier.bakes:
-            if bake.bake_id == entry["bake_id"]:
-                bake.directory = str(original)
-    return []
-
-
-def _point_cache(item: Any, modifier: Any, entry: dict[str, Any]) -> Any:
-    if entry.get("scene"):
-        scene = bpy.data.scenes.get(entry["scene"])
-        world = scene.rigidbody_world if scene else None
-        return world.point_cache if world else None
-    if modifier is not None and modifier.type in {"CLOTH", "SOFT_BODY"}:
-        return modifier.point_cache
-    if modifier is not None and modifier.type == "DYNAMIC_PAINT":
-        surface = modifier.canvas_settings.canvas_surfaces.get(entry.get("surface"))
-        return surface.point_cache if surface else None
-    system = item.particle_systems.get(entry["modifier"]) if item is not None else None
-    return system.point_cache if system else None
-
-
 # Images
 
 
@@ -277,7 +114,7 @@ def put_back_images(entries: list[dict[str, Any]], folder: Path) -> list[str]:
     """Give the copy the pixels that the artist saw; return notes about those that could not be."""
     notes = []
     for entry in entries:
-        image = find(bpy.data.images, entry["name"], entry.get("library"))
+        image = blocks.find(bpy.data.images, entry["name"], entry.get("library"))
         if image is None:
             continue
         try:
@@ -332,13 +169,14 @@ def _replace_pixels(image: bpy.types.Image, path: Path) -> None:
 # Scripts
 
 
-def _put_back_functions(wanted: list[dict[str, Any]], trusted: bool) -> list[str]:
+def _put_back_functions(capture: dict[str, Any], trusted: bool) -> list[str]:
     """Run again the texts that gave drivers their functions; only in a file the artist trusts.
 
-    Where that is impossible the driven values stay as they were saved, which is right for the
-    captured frame.
+    A driver whose function stays missing would set its property to zero: it is switched off, and
+    the property gets the value that it had when the scene was captured.
     """
     namespace = bpy.app.driver_namespace
+    wanted = capture.get("driver_namespace", [])
     missing = [entry for entry in wanted if entry["name"] not in namespace]
     if trusted:
         for name in dict.fromkeys(entry["text"] for entry in missing if entry.get("text")):
@@ -347,18 +185,46 @@ def _put_back_functions(wanted: list[dict[str, Any]], trusted: bool) -> list[str
                 _run(text)
     if trusted and missing:
         _revive_drivers()
-    used = _expressions()
-    lost = [
-        entry["name"]
-        for entry in missing
-        if entry["name"] not in namespace and any(entry["name"] in text for text in used)
-    ]
+    names = {entry["name"] for entry in missing if entry["name"] not in namespace}
+    lost = set()
+    for entry in capture.get("driven", []):
+        used = names & set(entry["functions"])
+        if used and _freeze(entry):
+            lost |= used
     if not lost:
         return []
     return [
-        f"Drivers use {', '.join(lost)}, which only your own Blender knows; "
+        f"Drivers use {', '.join(sorted(lost))}, which only your own Blender knows; "
         "what they drive is sent as it stands at this frame."
     ]
+
+
+def _freeze(entry: dict[str, Any]) -> bool:
+    """Switch one driver off and give its property the captured value."""
+    item = blocks.find(getattr(bpy.data, entry["collection"]), entry["name"], entry.get("library"))
+    if item is None:
+        return False
+    owner = getattr(item, entry["within"]) if entry.get("within") else item
+    curve = owner.animation_data.drivers.find(entry["path"], index=entry["index"])
+    if curve is None:
+        return False
+    curve.mute = True
+    holder, _, name = entry["path"].rpartition(".")
+    try:
+        target = owner.path_resolve(holder) if holder else owner
+        if name.endswith("]"):
+            owner_path, _, key = entry["path"].rpartition("[")
+            holder_object = owner.path_resolve(owner_path) if owner_path else owner
+            holder_object[json.loads(key[:-1])] = entry["value"]
+        elif hasattr(getattr(target, name), "__len__"):
+            getattr(target, name)[entry["index"]] = entry["value"]
+        else:
+            setattr(target, name, entry["value"])
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        print(f"driver of {entry['name']}.{entry['path']}: {error}", flush=True)
+        return False
+    owner.update_tag()
+    return True
 
 
 def _run(text: bpy.types.Text) -> None:
@@ -377,10 +243,6 @@ def _drivers() -> Iterable[bpy.types.FCurve]:
         for item in collection:
             if item.animation_data is not None:
                 yield from item.animation_data.drivers
-
-
-def _expressions() -> list[str]:
-    return [curve.driver.expression for curve in _drivers() if curve.driver.type == "SCRIPTED"]
 
 
 def _revive_drivers() -> None:

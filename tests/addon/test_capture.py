@@ -283,7 +283,9 @@ def test_capture_json(capture: ModuleType, tmp_path: Path) -> None:
     assert data["scene"] == "Küche"
     assert data["view_layer"] == "ViewLayer"
     assert data["camera"] == "Camera"
-    assert data["selection"] == [{"name": "Stuhl 🪑 ä", "library": None, "type": "MESH"}]
+    (entry,) = data["selection"]
+    assert (entry["name"], entry["library"], entry["type"]) == ("Stuhl 🪑 ä", None, "MESH")
+    assert [row[3] for row in entry["matrix"]] == pytest.approx([3, 4, 5, 1])
     assert data["active"] == "Stuhl 🪑 ä"
     assert [data[f"frame_{k}"] for k in ("current", "start", "end", "step")] == [12, 10, 20, 2]
     assert data["fps"] == pytest.approx(29.97003)
@@ -328,9 +330,8 @@ def test_copy_finds_textures_and_libraries(capture: ModuleType, tmp_path: Path) 
     linked.library.filepath = "//library.blend"
     scenes.select(linked)
     data = take(capture, tmp_path / "elsewhere" / "job")
-    assert data["selection"] == [
-        {"name": "Linked", "library": str(project / "library.blend"), "type": "MESH"}
-    ]
+    (entry,) = data["selection"]
+    assert (entry["name"], entry["library"]) == ("Linked", str(project / "library.blend"))
     result = scenes.export_capture(tmp_path / "elsewhere" / "job")
     assert result["triangles"] == 12
 

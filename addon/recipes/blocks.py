@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds data-blocks of the open file by name and library, as ``capture.json`` tells them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import bpy
+
+
+def same_file(one: str | None, other: str | None) -> bool:
+    """Whether two library paths (None: the file itself) mean the same file, by their text."""
+    if one is None or other is None:
+        return one is other
+    return os.path.normcase(os.path.normpath(one)) == os.path.normcase(os.path.normpath(other))
+
+
+def library_path(item: bpy.types.ID) -> str | None:
+    """The absolute path of the file that a data-block is linked from; None for a local one."""
+    if item.library is None:
+        return None
+    return str(bpy.path.abspath(item.library.filepath, library=item.library.parent))
+
+
+def find(collection: Any, name: str, library: str | None) -> Any:
+    """The data-block of that name from that library (None: local), or None."""
+    for item in collection:
+        if item.name == name and same_file(library_path(item), library):
+            return item
+    return None
