@@ -6,14 +6,17 @@ geometry (cameras, lights, empty objects' animation), and exports GLB: +Y up, me
 embedded. It never judges the model beyond "is there a mesh in it".
 
 Params: {"input": path, "output": path of the .glb}
-Result: {"path", "stats": {format, objects, triangles, vertices, materials, images, dimensions_m}}
+Result: {"path", "stats": {format, objects, triangles, vertices, materials, images, dimensions_m},
+"steps": [{"name", "seconds"}]}
 
 Formats without units (OBJ, STL, PLY) are taken as metres.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +32,11 @@ Progress = Callable[[float, str], None]
 def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Convert ``params["input"]``. Raises ProblemError(INPUT) for a file that cannot be read."""
     source, target = Path(params["input"]), Path(params["output"])
+    begun = [time.monotonic()]
     progress(0.05, "import")
     bpy.ops.wm.read_factory_settings(use_empty=True)
     _import(source)
+    begun.append(time.monotonic())
     progress(0.5, "process")
     meshes = [item for item in bpy.context.scene.objects if item.type == "MESH"]
     stats = {"format": source.suffix.lower().lstrip("."), **_stats(meshes)}
@@ -42,6 +47,7 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
             "Check the export: Rigyd needs surfaces, not points, curves or empty objects.",
             source.name,
         )
+    begun.append(time.monotonic())
     progress(0.7, "export")
     target.parent.mkdir(parents=True, exist_ok=True)
     _enable("io_scene_gltf2")
@@ -56,7 +62,13 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
         export_extras=True,
     )
     progress(1.0, "export")
-    return {"path": str(target), "stats": stats}
+    begun.append(time.monotonic())
+    spent = [round(end - start, 3) for start, end in pairwise(begun)]
+    steps = [
+        {"name": name, "seconds": seconds}
+        for name, seconds in zip(("import", "process", "export"), spent, strict=True)
+    ]
+    return {"path": str(target), "stats": stats, "steps": steps}
 
 
 def _import(source: Path) -> None:

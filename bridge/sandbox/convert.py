@@ -65,7 +65,7 @@ class BlenderConverter:
         return self._program
 
     def prepare(self, conversion: Conversion, progress: Progress) -> dict[str, Any]:
-        """Turn another format into a GLB in ``workdir``: {"path", "stats"}."""
+        """Turn another format into a GLB in ``workdir``: {"path", "stats", "steps"}."""
         target = conversion.workdir / "intermediate.glb"
         return self._run(
             "to_glb", {"input": str(conversion.input), "output": str(target)}, conversion, progress

@@ -167,13 +167,12 @@ class Runner:
 
         self._set(record.id, begin)
         prepare = getattr(self._converter, "prepare", None)
-        stats: dict[str, Any] = {}
+        answer: dict[str, Any] = {}
         try:
             if prepare is not None:
                 report = self._reporter(record.id, 0, _PREPARE_SHARE, {}, steps=True)
                 answer = prepare(conversion, report)
                 conversion.input = Path(answer["path"])
-                stats = dict(answer.get("stats", {}))
         except ProblemError as error:
             sentence = error.problem.sentence
 
@@ -186,11 +185,12 @@ class Runner:
             raise
 
         def end(job: Record) -> None:
-            steps = job.doc["preprocess"]["steps"] or []
-            for step in steps:
-                step["status"] = "completed"
+            steps = answer.get("steps", [])
             job.doc["preprocess"].update(
-                status="completed", completed_at=now_iso(), input_stats=stats, steps=steps
+                status="completed",
+                completed_at=now_iso(),
+                input_stats=answer.get("stats", {}),
+                steps=[{**step, "status": "completed"} for step in steps],
             )
             job.doc.update(status="queued", stage="queued", progress=_PREPARE_SHARE)
             job.doc["timing"]["queued_at"] = now_iso()

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("scene_courier.sandbox")
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 # A refused body up to this size is read and forgotten, so that the connection lives on.
-_DRAIN_BYTES = 4 * PIECE
+_DRAIN_BYTES = 4 << 20
 _LINGER_SECONDS = 10.0
 _LINGER_IDLE = 2.0
 

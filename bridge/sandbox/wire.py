@@ -16,7 +16,8 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
-PIECE = 1 << 20
+# Measured: larger pieces cost more in fresh memory than they save in calls.
+PIECE = 1 << 18
 _MAX_CHUNK_LINE = 256
 
 

@@ -84,7 +84,7 @@ def test_the_whole_trip(
     chair.write_bytes(chair_glb())
     done = rigyd("convert", str(chair), "--tris", "5000", "--json")
     converted = json.loads(done.stdout)
-    assert Path(converted["main"]).name == "Oak_chair.usd"
+    assert Path(converted["main"]).suffix == ".usd"
     assert Path(converted["main"]).is_file()
     identifier = converted["job_id"]
 
@@ -93,8 +93,8 @@ def test_the_whole_trip(
     assert "completed" in listed
     assert json.loads(rigyd("jobs", "list", "--json").stdout)["meta"]["total"] == 1
     shown = rigyd("jobs", "get", identifier).stdout
-    assert "Oak_chair.usd" in shown
-    assert "Oak_chair-mjcf.zip" in shown
+    assert Path(converted["main"]).name in shown
+    assert "-mjcf.zip" in shown
     job = json.loads(rigyd("jobs", "get", identifier, "--json").stdout)
     assert job["parameters"] == {
         "target_triangle_count": 5000, "optimize": True, "client": "cli",
@@ -129,7 +129,7 @@ def test_its_library(make_box: MakeBox, cli: Callable[[Sandbox], Cli], tmp_path:
     with pytest.raises(RigydError, match="Invalid API key"):
         RigydClient(box.rigyd.base_url, "rgyd_live_wrong").me()
     (tmp_path / "x.blend").write_bytes(b"x")
-    with pytest.raises(RigydError, match="Unsupported format: .blend"):
+    with pytest.raises(RigydError, match=r"Unsupported format: \.blend"):
         client.create_from_file(str(tmp_path / "x.blend"))
     for call in (
         lambda: client.generate_from_prompt("a chair"),
@@ -142,9 +142,12 @@ def test_its_library(make_box: MakeBox, cli: Callable[[Sandbox], Cli], tmp_path:
 
 
 def test_its_errors_are_readable(make_box: MakeBox, cli: Callable[[Sandbox], Cli]) -> None:
-    plan = {"rules": [{"path": "/me", "nth": n, "status": 500, "error": "it broke", "shape": shape}
-                      for n, shape in enumerate(("plain", "nested", "data", "message"), 1)]}  # fmt: skip
-    rigyd = cli(make_box(faults=plan))
+    shapes = ("plain", "nested", "data", "message")
+    rules = [
+        {"path": "/me", "nth": n, "status": 500, "error": "it broke", "shape": shape}
+        for n, shape in enumerate(shapes, 1)
+    ]
+    rigyd = cli(make_box(faults={"rules": rules}))
     for _ in range(4):
         assert "it broke" in rigyd("whoami", expect=1).stderr
     rigyd("whoami")

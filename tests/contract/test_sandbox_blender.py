@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import io
+import json
+import re
+import subprocess
+import sys
 import time
 import xml.etree.ElementTree as ElementTree
 import zipfile
@@ -46,13 +50,17 @@ def test_a_chair_becomes_usd_and_mjcf(make_box: MakeBox, client_of: ClientOf) ->
     assert job["report"]
     with _result(api, identifier, "all") as archive:
         names = archive.namelist()
-        assert "usd/Oak_chair/Oak_chair.usd" in names
-        textures = [name for name in names if name.startswith("usd/Oak_chair/textures/")]
+        main = job["output"]["model"]["name"]
+        usd = next(name for name in names if re.fullmatch(rf"usd/[^/]+/{re.escape(main)}", name))
+        folder = usd.rpartition("/")[0]
+        assert "oak_chair" in folder.lower()
+        textures = [name for name in names if name.startswith(f"{folder}/textures/")]
         assert textures
-        assert any(name.startswith("usd/Oak_chair/.thumbs/256x256/") for name in names)
-        assert archive.read("usd/Oak_chair/Oak_chair.usd").startswith((b"PXR-USDC", b"#usda"))
-        model = ElementTree.fromstring(archive.read("mjcf/Oak_chair.xml"))
-        assert model.find(".//freejoint") is not None
+        assert f"{folder}/.thumbs/256x256/{main}.png" in names
+        assert archive.read(usd).startswith(b"PXR-USDC")
+        assert archive.getinfo(usd).file_size == job["output"]["model"]["size"]
+        scene = next(name for name in names if re.fullmatch(r"mjcf/[^/]+\.xml", name))
+        assert ElementTree.fromstring(archive.read(scene)).find(".//freejoint") is not None
     assert len(job["output"]["textures"]) == len(textures)
     with _result(api, identifier, "usd") as archive:
         assert all(name.startswith("usd/") for name in archive.namelist())
@@ -122,13 +130,49 @@ def test_stopping_kills_the_blender_and_a_restart_does_the_job(
     api = client_of(box)
     identifier = api.accepted("chair.glb", chair_glb())
     end = time.monotonic() + 60
-    while not list(processes.of_session(containing=str(folder))):
+    while not _blenders(folder):
         assert time.monotonic() < end, "no Blender was started"
         assert api.job(identifier)["status"] in ("queued", "running")
     box.stop()
-    assert not list(processes.of_session(containing=str(folder)))
+    assert not _blenders(folder)
     job = client_of(make_box(folder, converter=None)).until(identifier)
     assert job["status"] == "completed", job["error"]
+
+
+def test_a_killed_sandbox_takes_its_blender_with_it(
+    make_box: MakeBox, client_of: ClientOf, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    folder = tmp_path / "sandbox"
+    program = (
+        "import json, sys, pathlib, bridge.sandbox as s; "
+        "s.serve(pathlib.Path(sys.argv[1]), on_ready=lambda a: print(json.dumps(a), flush=True))"
+    )
+    box = make_box(folder)  # its key serves for the next run
+    api = client_of(box)
+    box.stop()
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, env=environment
+    ) as served:
+        try:
+            assert served.stdout is not None
+            api.url = json.loads(served.stdout.readline())["rigyd"]["base_url"]
+            identifier = api.accepted("chair.glb", chair_glb())
+            end = time.monotonic() + 60
+            while not _blenders(folder):
+                assert time.monotonic() < end, "no Blender was started"
+        finally:
+            served.kill()
+    end = time.monotonic() + 30
+    while _blenders(folder):
+        assert time.monotonic() < end, "Blender goes on without its sandbox"
+        time.sleep(0.05)
+    job = client_of(make_box(folder)).until(identifier)
+    assert job["status"] == "completed", job["error"]
+
+
+def _blenders(folder: Path) -> list[str]:
+    found = processes.of_session(containing=str(folder)).values()
+    return [line for line in found if "run.py" in line]
 
 
 def test_a_conversion_that_takes_too_long_fails(make_box: MakeBox, client_of: ClientOf) -> None:

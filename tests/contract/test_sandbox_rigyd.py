@@ -125,7 +125,8 @@ def test_other_formats_are_preprocessed_first(make_box: MakeBox, client_of: Any)
             progress(0.5, "export")
             target = conversion.workdir / "intermediate.glb"
             target.write_bytes(tiny_glb())
-            return {"path": str(target), "stats": {"triangles": 1}}
+            steps = [{"name": "import", "seconds": 0.1}, {"name": "export", "seconds": 0.2}]
+            return {"path": str(target), "stats": {"triangles": 1}, "steps": steps}
 
     api = client_of(make_box(converter=Preparing()))
     answer = api.submit("chair.obj", b"v 0 0 0\n")
