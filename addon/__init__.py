@@ -17,7 +17,7 @@ _registered: list[ModuleType] = []
 
 
 def register() -> None:
-    """Register every part; if one fails, those before it are taken back before the error goes on."""
+    """Register every part; when one fails, those before it are taken back first."""
     try:
         for name in _PARTS:
             part = importlib.import_module(f".{name}", __package__)

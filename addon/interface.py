@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import blf
 import bpy
@@ -13,13 +13,16 @@ import bpy
 from ..bridge.jobs import Job, State
 from ..bridge.problems import Category, Problem
 
+#: what an operator answers
+Answer = set[Literal["RUNNING_MODAL", "CANCELLED", "FINISHED", "PASS_THROUGH", "INTERFACE"]]
+
 STATE_ICONS = {
     State.QUEUED: "SORTTIME",
     State.PACKAGING: "PACKAGE",
     State.UPLOADING: "EXPORT",
     State.SUBMITTING: "EXPORT",
     State.IN_DOUBT: "QUESTION",
-    State.AWAITING_APPROVAL: "FUND",
+    State.AWAITING_APPROVAL: "USER",
     State.REMOTE: "PHYSICS",
     State.DOWNLOADING: "IMPORT",
     State.WAITING: "TIME",
@@ -53,7 +56,7 @@ def redraw(context: bpy.types.Context | None = None) -> None:
 
 
 def wrapped(
-    context: bpy.types.Context, layout: Any, text: str, *, icon: str = "NONE", indent: int = 40
+    context: bpy.types.Context, layout: Any, text: str, *, icon: str = "NONE", indent: int = 84
 ) -> None:
     """Labels that show all of ``text``, broken to the width of the region.
 
@@ -63,7 +66,7 @@ def wrapped(
     region = context.region
     width = (region.width if region is not None else 300) - indent * scale
     if icon != "NONE":
-        width -= 20 * scale
+        width -= 28 * scale
     column = layout.column(align=True)
     column.scale_y = 0.85
     for number, line in enumerate(break_lines(text, int(width), int(11 * scale))):
@@ -122,7 +125,7 @@ def report_problem(operator: bpy.types.Operator, problem: Problem) -> None:
     operator.report({"ERROR"}, text)
 
 
-def reveal(operator: bpy.types.Operator, folder: Path) -> set[str]:
+def reveal(operator: bpy.types.Operator, folder: Path) -> Answer:
     """Open a folder in the system's file browser; the operator's answer."""
     if not folder.is_dir():
         operator.report({"ERROR"}, f"The folder “{folder}” is not there.")

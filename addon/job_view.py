@@ -22,15 +22,23 @@ TREE_ROWS, TREE_DEPTH, TREE_TEXT = 40, 5, 80
 _MOVING = (State.PACKAGING, State.UPLOADING, State.REMOTE, State.DOWNLOADING)
 
 
+#: the sidebar is narrow: where a state's own words are long, the list says less than the details
+_SHORT = {
+    State.SUBMITTING: "Sending",
+    State.AWAITING_APPROVAL: "Approve?",
+    State.WAITING: "Waiting",
+}
+
+
 def draw_row(layout: Any, job: Job) -> None:
     """A row of the list: icon, name, and the state or how far it is."""
-    split = layout.split(factor=0.55)
+    split = layout.split(factor=0.64)
     split.label(text=job.name, icon=interface.state_icon(job))
     fraction = job.fraction if job.state in _MOVING else None
     if fraction is not None and not job.cancel_requested:
-        split.progress(factor=fraction, text=f"{state_label(job)} {100 * fraction:.0f} %")
+        split.progress(factor=fraction, text=f"{100 * fraction:.0f} %")
         return
-    text = state_label(job)
+    text = state_label(job) if job.cancel_requested else _SHORT.get(job.state, state_label(job))
     if job.state is State.DONE and job.imported_at is not None:
         text = "Imported"
     right = split.row()
@@ -56,32 +64,36 @@ def draw_job(context: bpy.types.Context, layout: Any, now: session.Session, job:
 
 
 def _draw_state(context: bpy.types.Context, layout: Any, job: Job) -> None:
-    column = layout.column(align=True)
     account = "sandbox" if job.sandboxed else "my account"
-    column.label(text=job.name, icon=interface.state_icon(job))
-    column.label(text=f"{job.service.capitalize()}, {account}, {_when(job)}", icon="BLANK1")
+    interface.wrapped(context, layout, job.name, icon=interface.state_icon(job), indent=62)
+    facts = [f"{job.service.capitalize()}, {account}, {_when(job)}"]
+    if job.state is State.DONE:
+        said = "Imported into the scene" if job.imported_at is not None else "Done"
+        cost = cost_line(job)
+        facts.append(f"{said}; {cost}" if cost else said)
+    elif job.state is State.FAILED:
+        facts += [cost_line(job)] if cost_line(job) else []
+    for fact in facts:
+        interface.wrapped(context, layout, fact, icon="BLANK1", indent=62)
     if job.state.terminal:
-        if job.state is State.DONE:
-            said = "Imported into the scene" if job.imported_at is not None else "Done"
-            cost = cost_line(job)
-            column.label(text=f"{said}, {cost}" if cost else said, icon="BLANK1")
         return
     label = state_label(job)
     told = job.state_text if job.state_text and job.state is not State.WAITING else ""
-    interface.wrapped(context, layout, f"{label}: {told}" if told else label, indent=24)
+    interface.wrapped(context, layout, f"{label}: {told}" if told else label, indent=62)
+    if job.state is State.AWAITING_APPROVAL and job.price is not None:
+        price = f"It costs {credits_text(job.price)}. Nothing is sent before you approve it."
+        interface.wrapped(context, layout, price, indent=62)
     fraction = job.fraction
     if fraction is not None and job.state in _MOVING:
         layout.progress(factor=fraction, text=progress_text(job))
 
 
-def _draw_problems(
-    context: bpy.types.Context, layout: Any, now: session.Session, job: Job
-) -> None:
+def _draw_problems(context: bpy.types.Context, layout: Any, now: session.Session, job: Job) -> None:
     """Why it failed or waits, with the hint; and why an import did not work."""
     if job.problem is not None and job.problem.category is not Category.CANCELED:
         interface.draw_problem(context, layout, job.problem)
     elif job.problem is not None:
-        interface.wrapped(context, layout, f"{job.problem.sentence} {job.problem.hint}", indent=24)
+        interface.wrapped(context, layout, f"{job.problem.sentence} {job.problem.hint}", indent=62)
     problem = now.import_problems.get(job.id)
     if problem is not None:
         interface.draw_problem(context, layout, problem)
@@ -94,13 +106,11 @@ def _draw_buttons(layout: Any, job: Job) -> None:
     big.scale_y = 1.3
     if job.state is State.AWAITING_APPROVAL and job.price is not None:
         button = big.operator(
-            "scene_courier.approve_job", text=f"Approve {credits_text(job.price)}", icon="FUND"
+            "scene_courier.approve_job", text=f"Approve {credits_text(job.price)}", icon="CHECKMARK"
         )
         button.job_id, button.credits = job.id, job.price
     elif job.state is State.IN_DOUBT and job.waiting_reason == "person":
-        found = big.operator(
-            "scene_courier.resolve_job", text="It Is This One…", icon="VIEWZOOM"
-        )
+        found = big.operator("scene_courier.resolve_job", text="It Is This One…", icon="VIEWZOOM")
         found.job_id, found.decision = job.id, "found"
         again = big.operator("scene_courier.resolve_job", text="Send Again…", icon="EXPORT")
         again.job_id, again.decision = job.id, "again"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Operators for one job: what people can do to it after it was sent.
 
-All take ``job_id`` (the beginning is enough), so that a script can do what a click does. Each is one
-change of the store; the worker acts on it.
+All take ``job_id`` (the beginning is enough), so that a script can do what a click does. Each is
+one change of the store; the worker acts on it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _JobOperator:
 
     def act(
         self, context: bpy.types.Context, action: Callable[[Store, Job], str | None]
-    ) -> set[str]:
+    ) -> interface.Answer:
         """Run ``action(store, job)`` on the job as it is now; report its answer or the problem."""
         now = session.current()
         operator: Any = self
@@ -69,8 +69,8 @@ def _confirm(
     title: str,
     message: str,
     button: str,
-) -> set[str]:
-    return context.window_manager.invoke_confirm(  # type: ignore[no-any-return]
+) -> interface.Answer:
+    return context.window_manager.invoke_confirm(
         operator, event, title=title, message=message, confirm_text=button, icon="WARNING"
     )
 
@@ -81,7 +81,7 @@ class SCENE_COURIER_OT_cancel_job(_JobOperator, bpy.types.Operator):
     bl_idname = "scene_courier.cancel_job"
     bl_label = "Cancel"
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Ask the worker to stop the job."""
 
         def action(store: Store, job: Job) -> str | None:
@@ -102,7 +102,7 @@ class SCENE_COURIER_OT_retry_job(_JobOperator, bpy.types.Operator):
     bl_idname = "scene_courier.retry_job"
     bl_label = "Retry"
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Queue the job again."""
 
         def action(store: Store, job: Job) -> str | None:
@@ -123,12 +123,12 @@ class SCENE_COURIER_OT_approve_job(_JobOperator, bpy.types.Operator):
 
     credits: bpy.props.FloatProperty(
         name="Credits",
-        description="The price that you agree to. If the service asks for another one, nothing is sent",
+        description="The price that you agree to. If it has risen since, nothing is approved",
         default=-1.0,
         options={"SKIP_SAVE"},
     )
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Agree, if the price is still the one that was shown."""
 
         def action(store: Store, job: Job) -> str | None:
@@ -179,7 +179,7 @@ class SCENE_COURIER_OT_resolve_job(_JobOperator, bpy.types.Operator):
             )
         return "Go on with the conversion that the service already has; you give its id"
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> interface.Answer:
         """Ask for the id, or whether it is really to be sent again."""
         if self.decision == "again":
             return _confirm(
@@ -191,7 +191,7 @@ class SCENE_COURIER_OT_resolve_job(_JobOperator, bpy.types.Operator):
                 "you pay twice.",
                 "Send Again",
             )
-        return context.window_manager.invoke_props_dialog(self, width=360)  # type: ignore[no-any-return]
+        return context.window_manager.invoke_props_dialog(self, width=360)
 
     def draw(self, _context: bpy.types.Context) -> None:
         """The dialog for the id."""
@@ -199,7 +199,7 @@ class SCENE_COURIER_OT_resolve_job(_JobOperator, bpy.types.Operator):
         layout.label(text="Which conversion at the service is it?")
         layout.prop(self, "remote_id", text="Its id")
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Tell the worker the decision."""
 
         def action(store: Store, job: Job) -> str | None:
@@ -227,7 +227,7 @@ class SCENE_COURIER_OT_forget_job(_JobOperator, bpy.types.Operator):
     bl_idname = "scene_courier.forget_job"
     bl_label = "Forget"
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> interface.Answer:
         """Ask first: the folder holds what was sent."""
         job = session.current().jobs.get(self.job_id)
         name = job.name if job else "this job"
@@ -240,7 +240,7 @@ class SCENE_COURIER_OT_forget_job(_JobOperator, bpy.types.Operator):
             "Forget",
         )
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Remove the ended job."""
         from ..bridge import commands
 
@@ -274,7 +274,7 @@ class SCENE_COURIER_OT_reveal_job(_JobOperator, bpy.types.Operator):
             "job": "Show the folder with what was sent and the job's log",
         }[properties.what]
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Open the folder."""
         now = session.current()
         job = now.jobs.get(self.job_id)
@@ -341,7 +341,7 @@ class SCENE_COURIER_OT_import_job(_JobOperator, bpy.types.Operator):
             return False
         return True
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Import the USD of a finished job and mark it as imported."""
         now = session.current()
         try:
@@ -403,8 +403,7 @@ class SCENE_COURIER_OT_import_job(_JobOperator, bpy.types.Operator):
             found[0],
             name=job.name,
             placement=placement,
-            source_mode=after,
-            source_names=list(job.origin.get("objects") or []) if same_file else [],
+            source=(after, list(job.origin.get("objects") or []) if same_file else []),
             job_id=job.id,
             push_undo=False,
             fallback_mesh=_mesh(session.current().home, job),
@@ -420,7 +419,7 @@ class SCENE_COURIER_OT_import_job(_JobOperator, bpy.types.Operator):
 
     def _failed(
         self, context: bpy.types.Context, now: session.Session, problem: Problem
-    ) -> set[str]:
+    ) -> interface.Answer:
         now.import_problems[self.job_id] = problem
         if not self.quiet:
             interface.report_problem(self, problem)

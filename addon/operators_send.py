@@ -13,7 +13,7 @@ import bpy
 from ..bridge.jobs import DEFAULT_ACCOUNT, SANDBOX
 from ..bridge.problems import ProblemError
 from ..bridge.words import credits_text
-from . import capture, interface, preferences, pump, session
+from . import capture, interface, preferences, properties, pump, session
 
 if TYPE_CHECKING:
     from . import sending
@@ -75,7 +75,7 @@ class SCENE_COURIER_OT_send(bpy.types.Operator):
             return False
         return True
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> interface.Answer:
         """A click: several paid jobs at once are asked about first."""
         order = self._order(context)
         jobs = len(capture.exportable(context)) if order.per_object else 1
@@ -83,7 +83,7 @@ class SCENE_COURIER_OT_send(bpy.types.Operator):
             return self.execute(context)
         price = session.current().price(order.service, order.account)
         label = SERVICE_LABELS[order.service]
-        return context.window_manager.invoke_confirm(  # type: ignore[no-any-return]
+        return context.window_manager.invoke_confirm(
             self,
             event,
             title=f"Send {jobs} objects as {jobs} jobs to {label}?",
@@ -91,7 +91,7 @@ class SCENE_COURIER_OT_send(bpy.types.Operator):
             confirm_text=f"Send {jobs} Jobs",
         )
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Capture and queue; reports what was sent or why not."""
         # Here, not above: enabling the extension must not pay for what only Send needs.
         from . import sending
@@ -115,7 +115,7 @@ class SCENE_COURIER_OT_send(bpy.types.Operator):
     def _order(self, context: bpy.types.Context) -> sending.Order:
         from . import sending
 
-        settings = context.scene.scene_courier
+        settings = properties.of_scene(context.scene)
         service = settings.service if self.service == "scene" else self.service
         account = self.account
         if account == "panel":
@@ -138,7 +138,7 @@ class SCENE_COURIER_OT_refresh(bpy.types.Operator):
     bl_idname = "scene_courier.refresh"
     bl_label = "Refresh"
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Read the store and ask the worker again."""
         now = session.current()
         now.drawn()
@@ -156,7 +156,7 @@ class SCENE_COURIER_OT_dismiss(bpy.types.Operator):
     bl_idname = "scene_courier.dismiss"
     bl_label = "Dismiss"
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Forget the last problem of a click."""
         session.current().click_problem = None
         interface.redraw(context)
@@ -177,7 +177,7 @@ class SCENE_COURIER_OT_open_online_preferences(bpy.types.Operator):
             return False
         return True
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Open the preferences window at the System page."""
         if bpy.app.background:
             self.report({"ERROR"}, "There is no window to show the preferences in.")
@@ -193,7 +193,7 @@ class SCENE_COURIER_OT_reveal_data_folder(bpy.types.Operator):
     bl_idname = "scene_courier.reveal_data_folder"
     bl_label = "Open Data Folder"
 
-    def execute(self, _context: bpy.types.Context) -> set[str]:
+    def execute(self, _context: bpy.types.Context) -> interface.Answer:
         """Open the data folder in the system's file browser."""
         return interface.reveal(self, session.current().home)
 

@@ -13,7 +13,7 @@ import bpy
 
 from ..bridge.jobs import DEFAULT_ACCOUNT, SANDBOX
 from ..bridge.words import credits_text
-from . import capture, interface, job_view, pump, session
+from . import capture, interface, job_view, properties, pump, session
 from .operators_send import SERVICE_LABELS
 
 CATEGORY = "Courier"
@@ -24,15 +24,15 @@ class SCENE_COURIER_UL_jobs(bpy.types.UIList):
 
     def draw_item(
         self,
-        _context: bpy.types.Context,
+        context: bpy.types.Context,
         layout: Any,
-        _data: Any,
+        data: Any,
         item: Any,
-        _icon: int,
-        _active_data: Any,
-        _active_property: str,
-        _index: int = 0,
-        _flag: int = 0,
+        icon: int | None,
+        active_data: Any,
+        active_property: str | None,
+        index: int | None = 0,
+        flt_flag: int | None = 0,
     ) -> None:
         """One job: icon, name, state or progress."""
         job = session.current().jobs.get(item.job_id)
@@ -42,25 +42,22 @@ class SCENE_COURIER_UL_jobs(bpy.types.UIList):
         job_view.draw_row(layout, job)
 
 
-class _CourierPanel:
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = CATEGORY
-
-
-class SCENE_COURIER_PT_send(_CourierPanel, bpy.types.Panel):
+class SCENE_COURIER_PT_send(bpy.types.Panel):
     """What is sent, how, and for how much."""
 
     bl_idname = "SCENE_COURIER_PT_send"
     bl_label = "Send"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = CATEGORY
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw from the session, the scene's settings and the selection."""
         now = session.current()
         now.drawn(context.window.as_pointer() if context.window is not None else 0)
         layout = self.layout
-        settings = context.scene.scene_courier
-        group = context.window_manager.scene_courier
+        settings = properties.of_scene(context.scene)
+        group = properties.of_window(context)
         service, account = settings.service, group.account
         for problem in (now.problem, now.worker_problem):
             if problem is not None:
@@ -90,7 +87,7 @@ def _draw_account(
             context,
             layout,
             f"Does what {label} does, on this computer: no account, no internet, free.",
-            indent=24,
+            indent=62,
         )
         return
     source = now.key_source(service)
@@ -108,7 +105,7 @@ def _draw_account(
             icon="BLANK1",
         )
         box.operator("scene_courier.refresh", text="Look Again", icon="FILE_REFRESH")
-    if not bpy.app.online_access and not now.nearby(service):
+    elif not bpy.app.online_access and not now.nearby(service):
         box = layout.box()
         interface.wrapped(
             context,
@@ -133,13 +130,13 @@ def _draw_selection(layout: Any, context: bpy.types.Context, per_object: bool) -
     names = ", ".join(item.name for item in sent[:3])
     if len(sent) > 3:
         names += f" and {len(sent) - 3} more"
-    column.label(text=names, icon="OBJECT_DATA" if len(sent) == 1 else "GROUP")
+    column.label(text=names, icon="OBJECT_DATA")
     counted = pump.selection()
     if counted.matches(objects) and counted.triangles:
         about = "" if counted.complete else "more than "
         column.label(text=f"{about}{counted.triangles:,} triangles", icon="BLANK1")
     if len(sent) > 1:
-        layout.prop(context.scene.scene_courier, "per_object")
+        layout.prop(properties.of_scene(context.scene), "per_object")
     return len(sent)
 
 
@@ -178,8 +175,9 @@ def _draw_send(
     label = "the Sandbox" if account == SANDBOX else SERVICE_LABELS[service]
     price = now.price(service, account)
     jobs = count if per_object and count > 1 else 1
-    if count:
-        layout.label(text=_cost(price, jobs, account), icon="FUND")
+    possible = account == SANDBOX or now.key_source(service) != "none"
+    if count and possible:
+        layout.label(text=_cost(price, jobs, account))
     if count > 1 and per_object:
         text = f"Send {count} Jobs to {label}"
     elif count > 1:
@@ -191,7 +189,7 @@ def _draw_send(
     row = layout.row()
     row.scale_y = 1.6
     # A click that can only answer "there is no key" is not offered.
-    row.enabled = count > 0 and (account == SANDBOX or now.key_source(service) != "none")
+    row.enabled = count > 0 and possible
     button = row.operator("scene_courier.send", text=text, icon="EXPORT")
     button.service = service
     button.account = account
@@ -208,25 +206,28 @@ def _cost(price: float | None, jobs: int, account: str) -> str:
     return f"Costs {credits_text(price * jobs)} ({jobs} × {credits_text(price)})"
 
 
-class SCENE_COURIER_PT_jobs(_CourierPanel, bpy.types.Panel):
+class SCENE_COURIER_PT_jobs(bpy.types.Panel):
     """The jobs, and all about the one that is picked."""
 
     bl_idname = "SCENE_COURIER_PT_jobs"
     bl_label = "Jobs"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = CATEGORY
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the list and the details from the session."""
         now = session.current()
         now.drawn(context.window.as_pointer() if context.window is not None else 0)
         layout = self.layout
-        group = context.window_manager.scene_courier
+        group = properties.of_window(context)
         if not now.order:
             interface.wrapped(
                 context,
                 layout,
                 "Nothing has been sent yet. Select objects, press Send, and go on working: "
                 "the job appears here.",
-                indent=24,
+                indent=62,
             )
             return
         layout.template_list(

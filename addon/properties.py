@@ -45,7 +45,7 @@ class SceneCourierRigyd(bpy.types.PropertyGroup):
     """Options of one conversion at Rigyd; names as in the service's registry entry."""
 
     format: bpy.props.EnumProperty(
-        name="Result",
+        name="Format",
         description="What is fetched when the conversion is done",
         items=(
             ("all", "USD and MJCF", "Both; fetching both costs nothing more"),
@@ -70,7 +70,7 @@ class SceneCourierRigyd(bpy.types.PropertyGroup):
     draco: bpy.props.BoolProperty(
         name="Draco Compression",
         description=(
-            "Compress the meshes in the file that is sent. A smaller upload; positions are rounded. "
+            "Compress the meshes in the file that is sent: a smaller upload, positions rounded. "
             "If this Blender cannot do it, the file is sent uncompressed and the job says so"
         ),
         default=False,
@@ -191,6 +191,16 @@ class SceneCourierWindow(bpy.types.PropertyGroup):
     )
 
 
+def of_scene(scene: Any) -> Any:
+    """A scene's settings."""
+    return scene.scene_courier
+
+
+def of_window(context: Any) -> Any:
+    """What the panel shows in this Blender."""
+    return context.window_manager.scene_courier
+
+
 _CLASSES = (SceneCourierRigyd, SceneCourierScene, SceneCourierJob, SceneCourierWindow)
 
 
@@ -198,13 +208,16 @@ def register() -> None:
     """Register the groups and hang them on scenes and on the window manager."""
     for cls in _CLASSES:
         bpy.utils.register_class(cls)
-    bpy.types.Scene.scene_courier = bpy.props.PointerProperty(type=SceneCourierScene)
-    bpy.types.WindowManager.scene_courier = bpy.props.PointerProperty(type=SceneCourierWindow)
+    scene: Any = bpy.types.Scene
+    window: Any = bpy.types.WindowManager
+    scene.scene_courier = bpy.props.PointerProperty(type=SceneCourierScene)
+    window.scene_courier = bpy.props.PointerProperty(type=SceneCourierWindow)
 
 
 def unregister() -> None:
     """Take properties and groups back."""
-    for owner in (bpy.types.WindowManager, bpy.types.Scene):
+    owners: tuple[Any, ...] = (bpy.types.WindowManager, bpy.types.Scene)
+    for owner in owners:
         if hasattr(owner, "scene_courier"):
             del owner.scene_courier
     for cls in reversed(_CLASSES):

@@ -21,10 +21,10 @@ import bpy
 from bpy.app.handlers import persistent
 
 from ..bridge.jobs import DEFAULT_ACCOUNT
-from . import interface, preferences, session
+from . import interface, preferences, properties, session
 
 #: seconds until the next tick: something goes on or the panel is open; there is more to read; else
-BUSY, MORE, IDLE = 0.25, 0.02, 1.5
+BUSY, MORE, IDLE = 0.25, 0.02, 1.0
 #: objects looked at for the triangle estimate, and how long that may take (seconds)
 _SELECTION_LIMIT = 500
 _SELECTION_SECONDS = 0.002
@@ -105,17 +105,17 @@ def _turn() -> float:
 
 def _list_lost(context: bpy.types.Context, now: session.Session) -> bool:
     """Loading a file empties the window manager's list."""
-    manager = context.window_manager
-    return manager is not None and len(manager.scene_courier.jobs) != len(now.order)
+    return context.window_manager is not None and (
+        len(properties.of_window(context).jobs) != len(now.order)
+    )
 
 
 def mirror(context: bpy.types.Context, now: session.Session) -> None:
     """Make the list in the window manager equal to the session's; keeps the picked job picked."""
     global _mirrored
-    manager = context.window_manager
-    if manager is None:
+    if context.window_manager is None:
         return
-    group = manager.scene_courier
+    group = properties.of_window(context)
     rows = group.jobs
     if _mirrored != (now.id, now.order_changes) or len(rows) != len(now.order):
         _mirrored = (now.id, now.order_changes)
@@ -143,7 +143,7 @@ def mirror(context: bpy.types.Context, now: session.Session) -> None:
 def ask(context: bpy.types.Context, *, force: bool = False) -> None:
     """Have the worker tell where the key is and what a job costs, if that is not known."""
     now = session.current()
-    service = _looking_window(context, now).scene.scene_courier.service
+    service = properties.of_scene(_looking_window(context, now).scene).service
     online = bool(bpy.app.online_access)
     now.ask(service, DEFAULT_ACCOUNT, online=online, now=time.monotonic(), force=force)
 
@@ -224,9 +224,10 @@ def _import_next(context: bpy.types.Context, now: session.Session) -> None:
         if window is None:
             continue
         now.import_tried.add(job_id)
+        operators: Any = bpy.ops.scene_courier  # type: ignore[attr-defined]
         with context.temp_override(window=window):
             # "True" makes it one undo step, as if somebody had clicked.
-            bpy.ops.scene_courier.import_job("EXEC_DEFAULT", True, job_id=job_id, quiet=True)
+            operators.import_job("EXEC_DEFAULT", True, job_id=job_id, quiet=True)
         return
 
 

@@ -48,7 +48,7 @@ def send(context: bpy.types.Context, now: session.Session, order: Order) -> list
 
     Raises ProblemError with the reason and nothing left behind.
     """
-    items = [item for item in context.view_layer.objects.selected]
+    items = list(context.view_layer.objects.selected)
     problems = capture.check(context, order.options, objects=items)
     if problems:
         raise ProblemError.of(problems[0])
@@ -109,7 +109,7 @@ def _prepare(
         data = _share(context, folders[0], folder, objects, order.placement, wanted)
     job.input_path = str(folder / "capture.json")
     job.results_dir = str(_results(order.results_folder, folder, job))
-    job.notes = list(data.get("notes", []))
+    job.notes = [*capture.notes(context, order.options, objects=objects), *data["notes"]]
     job.origin = {
         "session": now.id,
         "blend": bpy.data.filepath,
@@ -130,7 +130,7 @@ def _share(
     placement: str,
     job: dict[str, Any],
 ) -> dict[str, Any]:
-    """A further job of the same moment: hard links to the first one's copy, its own capture.json."""
+    """A further job of the same moment: links to the first one's copy, its own capture.json."""
     folder.mkdir(mode=0o700)
     known = json.loads((first / "capture.json").read_text("utf-8"))
     for path in [first / capture_files.BLEND, *sorted((first / "images").glob("*"))]:
@@ -167,4 +167,3 @@ def _results(wanted: str, folder: Path, job: Job) -> Path:
     if not anchor.is_dir() or not paths.writable(anchor):
         return folder / "results"
     return place / f"{paths.safe_name(job.name, limit=60)}-{job.short_id}"
-

@@ -9,6 +9,7 @@ chore cannot touch Blender by accident.
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 import time
@@ -27,6 +28,8 @@ from ..bridge.problems import Category, Problem, ProblemError
 if TYPE_CHECKING:
     from ..bridge.store import Store
 
+#: ``bridge.store.FILE_NAME``, which is not imported before there is a store to open
+STORE_NAME = "courier.sqlite"
 #: the store never keeps Blender's main thread waiting for another writer longer than this
 BUSY_MS = 20
 #: jobs taken over in one tick; keeps a tick short when many changed at once
@@ -45,7 +48,7 @@ PRICE_OF_FILE = {"rigyd": "glb_to_simready"}
 
 
 def database() -> ModuleType:
-    """The SQLite module, loaded when it is first needed: enabling the extension must not pay for it."""
+    """The SQLite module, loaded when first needed: enabling the extension must not pay for it."""
     import sqlite3
 
     return sqlite3
@@ -81,8 +84,8 @@ class Session:
         self.service_problems: dict[tuple[str, str], Problem] = {}
         self.prices: dict[tuple[str, str], dict[str, Any]] = {}
         self.requests_pending = False
-        #: derived from ``jobs`` whenever they change: jobs that go on, whether one of them needs the
-        #: worker, and ended ones of this very session whose result is not imported yet
+        #: derived from ``jobs`` whenever they change: how many go on, whether one of them needs
+        #: the worker, and which ended ones of this very session are not imported yet
         self.active = 0
         self.work_waiting = False
         self.importable: list[str] = []
@@ -93,7 +96,8 @@ class Session:
         self._data_version = -1
         self._stale = True
         self._retry_store_at = 0.0
-        self._asked: dict[tuple[str, str], float] = {}
+        self._pairs: set[tuple[str, str]] = {("rigyd", DEFAULT_ACCOUNT)}
+        self._asked: dict[tuple[str, str, str], float] = {}
         self._worker_at = -1e9
         self._chores: dict[str, threading.Thread] = {}
         self._home: Path | None = None
@@ -119,20 +123,19 @@ class Session:
             self.store = Store.open(self.home, busy_ms=BUSY_MS)
             self.problem = None
             self.stale()
+            self.chore("preload", _preload)
         return self.store
 
     def _try_store(self, now: float) -> bool:
-        """Open the store if it exists or somebody looks at the panel; never more than once in 5 s."""
+        """Open the store if it exists or somebody looks; after a failure not again for 5 s."""
         if self.store is not None:
             return True
         if now < self._retry_store_at:
             return False
-        from ..bridge.store import FILE_NAME
-
-        self._retry_store_at = now + 5.0
         try:
-            if not self.panel_open(now) and not (self.home / FILE_NAME).exists():
+            if not self.panel_open(now) and not (self.home / STORE_NAME).exists():
                 return False
+            self._retry_store_at = now + 5.0
             self.open_store()
         except ProblemError as error:
             if error.problem != self.problem:
@@ -232,9 +235,12 @@ class Session:
                 self.active += 1
                 if job.waiting_reason != "person" or job.cancel_requested:
                     self.work_waiting = True
-            elif self.is_importable(job) and job.imported_at is None:
-                if job.origin.get("session") == self.id:
-                    self.importable.append(job.id)
+            elif (
+                job.imported_at is None
+                and job.origin.get("session") == self.id
+                and self.is_importable(job)
+            ):
+                self.importable.append(job.id)
 
     @staticmethod
     def is_importable(job: Job) -> bool:
@@ -251,8 +257,8 @@ class Session:
         """What the worker answered: where the key is, what a job costs."""
         assert self.store is not None
         pending = False
-        for service, account in list(self._asked_pairs()):
-            pair = (service, account)
+        for pair in self._pairs:
+            service, account = pair
             args = {"service": service, "account": account}
             state = self.store.request("service_state", args)
             price = self.store.request("pricing", args)
@@ -271,9 +277,6 @@ class Session:
                 else:
                     self.service_problems[pair] = problem
         self.requests_pending = pending
-
-    def _asked_pairs(self) -> set[tuple[str, str]]:
-        return {tuple(key.split("/", 1)) for _kind, key in self._asked} | {("rigyd", DEFAULT_ACCOUNT)}  # type: ignore[misc]
 
     # -- what follows from it --------------------------------------------------------------------
 
@@ -336,17 +339,21 @@ class Session:
         thread.start()
         return thread
 
-    def ask(self, service: str, account: str, *, online: bool, now: float, force: bool = False) -> None:
+    def ask(
+        self, service: str, account: str, *, online: bool, now: float, force: bool = False
+    ) -> None:
         """Have the worker tell where the key is and what a job costs; renews by itself.
 
         The price is only asked for where a key is and Blender may go online.
         """
         kinds = [("service_state", STATE_AGE)]
-        if account == DEFAULT_ACCOUNT and self.has_key(service) and (online or self.nearby(service)):
+        may_ask = account == DEFAULT_ACCOUNT and (online or self.nearby(service))
+        if may_ask and self.has_key(service):
             kinds.append(("pricing", PRICE_AGE))
+        self._pairs.add((service, account))
         due = []
         for kind, age in kinds:
-            key = (kind, f"{service}/{account}")
+            key = (kind, service, account)
             if force or now - self._asked.get(key, -1e9) >= ASK_SECONDS:
                 self._asked[key] = now
                 due.append((kind, 0.0 if force else age))
@@ -368,7 +375,7 @@ class Session:
         self.chore("ask", work)
 
     def tell_online_access(self, online: bool) -> None:
-        """Write Blender's switch for all processes; jobs sent from Blender pause while it is off."""
+        """Write Blender's switch for all processes: off, it pauses jobs sent from Blender."""
         home = self.home
 
         def work() -> None:
@@ -420,6 +427,12 @@ class Session:
                 self.changes += 1
 
         self.chore("worker", work)
+
+
+def _preload() -> None:
+    """Load what the first click on Send needs, so that the click itself does not wait for it."""
+    importlib.import_module("..bridge.commands", __package__)
+    importlib.import_module("..bridge.launch", __package__)
 
 
 _current: Session | None = None
