@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -90,15 +91,18 @@ class Exchange:
 class FaultServer:
     """Serves ``script`` on a free loopback port; a context manager. ``seen`` are the exchanges."""
 
-    def __init__(self, script: Callable[[Exchange], None]) -> None:
+    def __init__(
+        self, script: Callable[[Exchange], None], tls: ssl.SSLContext | None = None
+    ) -> None:
         self.script = script
+        self.tls = tls
         self.seen: list[Exchange] = []
         self.faults: list[BaseException] = []
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.closing = threading.Event()
         self._accepting = threading.Thread(target=self._accept, daemon=True)
 
@@ -132,6 +136,12 @@ class FaultServer:
             thread.start()
 
     def _serve(self, sock: socket.socket) -> None:
+        if self.tls is not None:
+            try:
+                sock = self.tls.wrap_socket(sock, server_side=True)
+            except OSError:
+                sock.close()
+                return
         with self._lock:
             exchange = Exchange(sock, len(self.seen) + 1)
             try:
