@@ -62,15 +62,30 @@ def _raw(points: Floats) -> Hull | None:
     return Hull(corners, faces, volume) if volume > 0 else None
 
 
+_PROBES: dict[int, Floats] = {}
+
+
+def rough_volume(points: Floats) -> float:
+    """Volume of the hull of at most sixty extreme points: a quick lower bound, 0 if flat."""
+    if len(points) > 90:
+        points = points[np.unique((points @ _directions(54).T).argmax(axis=0))]
+    size = max(float(geometry.extent(points).max()), 1e-9)
+    hull = _raw((points - points[0]) / size)
+    return hull.volume * size**3 if hull else 0.0
+
+
 def _directions(count: int) -> Floats:
     """Evenly spread unit vectors (Fibonacci sphere) plus the six axes."""
+    if count in _PROBES:
+        return _PROBES[count]
     index = np.arange(count) + 0.5
     polar = np.arccos(1 - 2 * index / count)
     turn = np.pi * (1 + 5**0.5) * index
     sphere = np.stack(
         [np.cos(turn) * np.sin(polar), np.sin(turn) * np.sin(polar), np.cos(polar)], 1
     )
-    return np.concatenate([np.eye(3), -np.eye(3), sphere])
+    _PROBES[count] = np.concatenate([np.eye(3), -np.eye(3), sphere])
+    return _PROBES[count]
 
 
 def _extremes(points: Floats, count: int) -> Floats:

@@ -15,11 +15,11 @@ import numpy as np
 
 from . import simready_geometry as geometry
 from .simready_geometry import Bools, Floats, Ints
-from .simready_hulls import Hull, hull_of
+from .simready_hulls import Hull, hull_of, rough_volume
 
-MAX_PIECES = 24
-MAX_TRIANGLES = 1600
-LEVELS = 7
+MAX_PIECES = 16
+MAX_TRIANGLES = 1000
+LEVELS = 5
 MERGE_GAIN = 1.04
 
 
@@ -153,7 +153,7 @@ def _levels(values: Floats, weights: Floats) -> list[float]:
     return found
 
 
-def _best_cut(work: _Work, least: float) -> tuple[Floats, float] | None:
+def _best_cut(work: _Work) -> tuple[Floats, float] | None:
     soup, hull = work.soup, work.hull
     real = soup.corners[~soup.cap]
     points = real.reshape(-1, 3)
@@ -171,7 +171,7 @@ def _best_cut(work: _Work, least: float) -> tuple[Floats, float] | None:
             cost = 0.0
             for sign in (1.0, -1.0):
                 for part in parts(clip(soup, sign * axis, sign * level, scale), scale):
-                    cost += hull_of(part.points, least=least).volume
+                    cost += rough_volume(part.points)
             # All else equal, prefer to halve the longest side.
             middle = abs(level - (along.min() + along.max()) / 2.0) / max(width, 1e-9)
             cost += hull.volume * (0.02 * middle + 0.02 * (1.0 - width / span))
@@ -208,7 +208,7 @@ def decompose(
         if work.concavity <= limit or len(queue) + len(done) + 1 >= most:
             done.append(work)
             continue
-        cut = _best_cut(work, least)
+        cut = _best_cut(work)
         if cut is None:
             done.append(work)
             continue

@@ -18,7 +18,7 @@ from . import simready_geometry as geometry
 from .simready_load import Shape
 
 SIZE = 256
-SAMPLES = 20
+SAMPLES = 10
 MAX_TRIANGLES = 1_500_000
 
 
@@ -95,9 +95,9 @@ def _light_up(scene: bpy.types.Scene, middle: Vector, radius: float) -> None:
     background = next((node for node in tree.nodes if node.type == "BACKGROUND"), None)
     if background:
         background.inputs["Color"].default_value = (0.92, 0.94, 0.97, 1.0)
-        background.inputs["Strength"].default_value = 0.75
+        background.inputs["Strength"].default_value = 0.65
     sun = bpy.data.lights.new("sun", "SUN")
-    sun.energy = 2.6
+    sun.energy = 2.2
     sun.angle = 0.25
     holder = bpy.data.objects.new("sun", sun)
     holder.rotation_euler = (0.75, -0.25, -0.6)
@@ -124,7 +124,7 @@ def _settings(scene: bpy.types.Scene, path: Path) -> None:
     scene.cycles.samples = SAMPLES
     scene.cycles.use_adaptive_sampling = False
     scene.cycles.use_denoising = False
-    scene.cycles.max_bounces = 4
+    scene.cycles.max_bounces = 1
     scene.cycles.seed = 1
     render_settings.resolution_x = render_settings.resolution_y = SIZE
     render_settings.resolution_percentage = 100

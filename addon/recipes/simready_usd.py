@@ -23,7 +23,7 @@ from .simready_load import Shape
 from .simready_mass import Body
 from .simready_materials import Look, Texture, TextureFolder
 from .simready_matter import Matter
-from .simready_presets import Label, safe_name, unique
+from .simready_presets import GENERIC, Label, Preset, safe_name, unique
 from .simready_geometry import normals
 
 VENDOR = "sceneCourier"
@@ -146,14 +146,34 @@ def _materials(stage: Any, asset: Asset, folder: TextureFolder) -> dict[str, Any
         look = asset.looks[key]
         name = unique(safe_name(look.name, "material"), taken)
         result[key] = _material(stage, f"/{asset.name}/materials/{name}", look, folder)
-    presets: dict[str, set[str]] = {}
+    presets: dict[str, list[Preset]] = {}
     for shape, matters in zip(asset.shapes, asset.matters, strict=True):
         for slot, material in enumerate(shape.materials):
-            if look_key(material) in result:
-                presets.setdefault(look_key(material), set()).add(matters[slot].preset.name)
+            presets.setdefault(look_key(material), []).append(matters[slot].preset)
     for key, material in result.items():
-        _label(material.GetPrim(), "material", *sorted(presets.get(key, {"generic"})))
+        found = presets.get(key) or [GENERIC]
+        _label(material.GetPrim(), "material", *sorted({preset.name for preset in found}))
+        _sensor(material.GetPrim(), found[0], asset.looks[key])
     return result
+
+
+def _sensor(prim: Any, preset: Preset, look: Look) -> None:
+    """Non-visual properties for sensor simulation (SimReady capability nonvisual_materials)."""
+    from pxr import Sdf, Vt
+
+    kinds = Sdf.ValueTypeNames
+    extra = ["emissive"] if max(look.emission) > 0 or look.emission_texture else []
+    extra += ["visually_transparent"] if look.opacity < 0.9 else []
+    values = (
+        ("base", kinds.Token, preset.sensor or "plastic"),
+        ("coating", kinds.Token, "clearcoat" if look.clearcoat > 0.1 else "none"),
+        ("attributes", kinds.TokenArray, Vt.TokenArray(extra or ["none"])),
+    )
+    for name, kind, value in values:
+        attribute = prim.CreateAttribute(
+            f"omni:simready:nonvisual:{name}", kind, False, Sdf.VariabilityUniform
+        )
+        attribute.Set(value)
 
 
 def _used_materials(shape: Shape) -> list[bpy.types.Material | None]:
@@ -332,21 +352,25 @@ def _physics_material(stage: Any, asset: Asset, name: str, matter: Matter) -> An
 
 
 def _metadata(layer: Any, asset: Asset) -> None:
-    """All fields that SR.004 asks for, in the root layer only."""
+    """All fields that SR.004 asks for (and those of SR.001), in the root layer only."""
     from pxr import Gf
 
+    common = {
+        "asset_name": asset.name,
+        "asset_type": "prop",
+        "source_file": asset.source_file,
+        "usd_date_generated": datetime.date.today().isoformat(),
+    }
     layer.customLayerData = {
+        **common,  # where the older rule SR.001 looks for them
         "SimReady_Metadata": {
+            **common,
             "author": "Scene Courier, local converter",
-            "asset_name": asset.name,
-            "asset_type": "prop",
             "asset_license": asset.copyright or "unspecified; as the source file",
             "category": asset.label.category,
-            "source_file": asset.source_file,
-            "usd_date_generated": datetime.date.today().isoformat(),
             "qcode": asset.label.qcode,
             "rigid_body_count": 1,
             "asset_extents": Gf.Vec3f(*map(float, asset.size)),
             "mass": float(np.float32(asset.body.mass)),
-        }
+        },
     }

@@ -124,9 +124,11 @@ def mesh_object(
     mesh.update()
     if uvs:
         layer = mesh.uv_layers.new(name="UVMap")
+        size = np.ptp(np.array([tuple(vertex.co) for vertex in mesh.vertices]), axis=0)
         for polygon in mesh.polygons:
             axis = int(np.argmax(np.abs(polygon.normal)))
-            u, v = [i for i in range(3) if i != axis]
+            # V runs along the longer side, as the grain of a board does.
+            u, v = sorted((i for i in range(3) if i != axis), key=lambda i: size[i])
             for corner in polygon.loop_indices:
                 co = mesh.vertices[mesh.loops[corner].vertex_index].co
                 layer.data[corner].uv = (co[u] * 2.0, co[v] * 2.0)
