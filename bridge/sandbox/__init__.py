@@ -262,6 +262,8 @@ class Sandbox:
                 f"{self.state_dir}: {error.strerror}",
             ) from None
         self._lock = lock
+        # One that was killed left its address behind; nobody must take it for this one's.
+        (self.state_dir / "address.json").unlink(missing_ok=True)
 
     def _listen(self) -> Any:
         from .server import Server

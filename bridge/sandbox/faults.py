@@ -103,7 +103,7 @@ def _wrong(text: str) -> ProblemError:
     return ProblemError(
         Category.INPUT,
         "The fault plan cannot be used.",
-        "bridge/sandbox/faults.py describes the format.",
+        "docs/sandbox.md describes the format.",
         text,
     )
 

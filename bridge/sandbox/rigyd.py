@@ -257,9 +257,12 @@ class Rigyd:
         except CreditsShort:
             raise error(402, "Insufficient credits") from None
         folder = self.job_folder(record.id)
-        folder.mkdir(parents=True)
-        target = folder / private["input"]
-        upload.path.replace(target)
+        try:
+            folder.mkdir(parents=True)
+            upload.path.replace(folder / private["input"])
+        except OSError:
+            self._runner.fail(record.id, "The upload could not be kept.")
+            raise
 
         def staged(job: Record) -> None:
             job.private["input_asset"] = rigyd_views.asset(private["input"], upload)

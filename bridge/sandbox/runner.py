@@ -63,7 +63,7 @@ class Runner:
             if _stuck(record):
                 continue
             if not self._folder(record.id).is_dir():
-                self._fail(record.id, "The upload was lost when the sandbox stopped.")
+                self.fail(record.id, "The upload was lost when the sandbox stopped.")
             else:
                 self._store.change(record.id, _requeue)
         for thread in self._threads:
@@ -110,12 +110,12 @@ class Runner:
                 LOG.info("job %s: stopped with the sandbox", record.id)
             except ProblemError as error:
                 self._log(record.id, f"{error.problem.sentence} {error.problem.technical}")
-                self._fail(record.id, error.problem.sentence)
+                self.fail(record.id, error.problem.sentence)
             except archives.ArchiveError as error:
-                self._fail(record.id, str(error))
+                self.fail(record.id, str(error))
             except Exception as error:
                 LOG.exception("job %s: fault of the sandbox", record.id)
-                self._fail(record.id, f"Internal error: {type(error).__name__}")
+                self.fail(record.id, f"Internal error: {type(error).__name__}")
             finally:
                 with self._wake:
                     self._claimed.discard(record.id)
@@ -227,7 +227,7 @@ class Runner:
         self._store.change(identifier, lambda job: job.doc.update(progress=percent))
         if self._stopping.wait(float(fate.get("seconds", 0))):
             raise Canceled()
-        self._fail(identifier, str(fate["fail"]))
+        self.fail(identifier, str(fate["fail"]))
 
     def _complete(
         self, identifier: str, folder: Path, result: dict[str, Any], fate: dict[str, Any]
@@ -261,7 +261,9 @@ class Runner:
             raise Canceled()
         self._store.change(identifier, change)
 
-    def _fail(self, identifier: str, sentence: str) -> None:
+    def fail(self, identifier: str, sentence: str) -> None:
+        """End a job with an error; its credit is given back."""
+
         def change(job: Record) -> None:
             job.doc.update(status="failed", error=sentence)
             job.doc["timing"]["completed_at"] = now_iso()

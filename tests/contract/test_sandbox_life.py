@@ -135,6 +135,20 @@ def test_an_upload_that_was_lost_fails_and_is_refunded(
     assert api.credits() == full
 
 
+def test_a_disk_that_cannot_take_the_upload_costs_nothing(
+    make_box: MakeBox, client_of: ClientOf
+) -> None:
+    box = make_box()
+    api = client_of(box)
+    full = api.credits()
+    (box.state_dir / "rigyd" / "jobs").write_text("in the way")
+    answer = api.submit()
+    assert answer.status_code == 502
+    assert answer.json()["error"].startswith("Conversion service unavailable: ")
+    assert api.credits() == full
+    assert api.get("/conversions").json()["data"][0]["status"] == "failed"
+
+
 def test_one_conversion_at_a_time_unless_told_otherwise(
     make_box: MakeBox, client_of: ClientOf, tmp_path: Path
 ) -> None:
