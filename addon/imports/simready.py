@@ -19,14 +19,7 @@ from typing import Any
 import bpy
 from mathutils import Matrix, Vector
 
-try:
-    from ...bridge.problems import Category, ProblemError
-except ImportError:  # in a headless Blender the root itself is on the path
-    from bridge.problems import (  # type: ignore[import-not-found,no-redef]
-        Category,
-        ProblemError,
-    )
-
+from ...bridge.problems import Category, ProblemError
 from .. import versions
 from . import artist, textures
 from .keeping import keep_all
@@ -36,7 +29,7 @@ from .rigid import (
     Built,
     add_ground,
     has_passive,
-    lengthen_simulation,
+    prepare_world,
     rigid_members,
     summary,
 )
@@ -129,11 +122,11 @@ def import_simready(
             if ground:
                 importer.add_ground()
             importer.label()
+            if replace:
+                importer.remove_earlier()
             if source[0] == "hide":
                 artist.hide_sources(inside, source[1], report)
                 importer.collection[artist.HIDDEN] = list(report.hidden)
-            if replace:
-                importer.remove_earlier()
         except ProblemError:
             before.roll_back()
             raise
@@ -224,6 +217,7 @@ class _Import:
             self.report.lose(
                 "This build of Blender cannot read USD files: the mesh came in without physics."
             )
+        self._gather()
         self.context.view_layer.update()
         textures.check(self.before.new("materials"), images, self.report)
         if not self.made.new:
@@ -236,13 +230,22 @@ class _Import:
             self.built = BodyBuilder(
                 self.scene, self.collection, self.made, physics, self.report
             ).build()
-            lengthen_simulation(self.scene, self.report, new=not had_world)
+            prepare_world(self.scene, self.report, new=not had_world)
             self.report.physics = bool(self.built.bodies)
         else:
             self.report.lose("The file states no rigid body, so nothing will fall.")
         summary(physics, self.report)
         self._tidy()
         self.context.view_layer.update()
+
+    def _gather(self) -> None:
+        """Importers differ in where they put objects; all of them belong in the new collection."""
+        for item in self.made.new:
+            homes = list(item.users_collection)
+            if homes != [self.collection]:
+                for home in homes:
+                    home.objects.unlink(item)
+                self.collection.objects.link(item)
 
     def _tidy(self) -> None:
         """Hide what USD hides, drop empties that hold nothing, and fit the others to the asset."""

@@ -19,7 +19,7 @@ _READ_ELSEWHERE = frozenset(
         *("blendShapes", "collection", "proxyPrim", "clips", "render"),
     )
 )
-_PLAIN_SCHEMAS = frozenset({"MaterialBindingAPI", "GeomModelAPI", "SkelBindingAPI"})
+_PLAIN_SCHEMAS = frozenset({"MaterialBindingAPI", "GeomModelAPI", "SkelBindingAPI", "NodeDefAPI"})
 _NOISE = frozenset({"Blender", "userDocBrief", "userDoc"})  # Blender's stamp, USD's own manual
 _LONGEST_ARRAY = 1024
 _LONGEST_NAME = 63  # of a custom property in Blender
