@@ -388,9 +388,11 @@ class SCENE_COURIER_OT_import_job(_JobOperator, bpy.types.Operator):
                 f"Bring the file back, or send the job again: “{found[0]}”.",
                 found[0],
             )
-        placement = dict(job.origin.get("placement") or {"mode": "cursor", "location": None})
-        if self.placement != "sent":
-            placement["mode"] = self.placement
+        sent = job.origin.get("placement") or {}
+        mode = self.placement if self.placement != "sent" else str(sent.get("mode") or "cursor")
+        # At the cursor means where the cursor is now; only the source's place was noted.
+        location = sent.get("location") if mode == "source" else None
+        placement = (mode if location is not None else "cursor", location)
         after = self.source_after
         if after == "sent":
             after = str(job.origin.get("source_after") or "keep")

@@ -115,7 +115,7 @@ def _prepare(
         "blend": bpy.data.filepath,
         "scene": context.scene.name,
         "objects": [item.name for item in objects],
-        "placement": data["placement"],
+        "placement": {"mode": order.placement, "location": _foot(data)},
         "source_after": order.source_after,
         "blender": data["blender"],
     }
@@ -146,6 +146,15 @@ def _share(
     text = json.dumps(data, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
     (folder / "capture.json").write_bytes(text)
     return data
+
+
+def _foot(data: dict[str, Any]) -> list[float] | None:
+    """The middle of the underside of what was sent, in world units."""
+    box = data.get("bounds")
+    if box is None:
+        return None
+    low, high = box["min"], box["max"]
+    return [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]]
 
 
 def _name(context: bpy.types.Context, objects: Sequence[bpy.types.Object]) -> str:

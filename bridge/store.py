@@ -71,9 +71,13 @@ class Store:
         path = home / FILE_NAME
         try:
             db = sqlite3.connect(path, timeout=busy_ms / 1000, isolation_level=None)
-            db.row_factory = sqlite3.Row
-            store = cls(db, home)
-            store._prepare(busy_ms)
+            try:
+                db.row_factory = sqlite3.Row
+                store = cls(db, home)
+                store._prepare(busy_ms)
+            except BaseException:
+                db.close()
+                raise
         except sqlite3.OperationalError as error:
             if "locked" in str(error) or "busy" in str(error):
                 raise
