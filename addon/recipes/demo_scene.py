@@ -218,6 +218,7 @@ def _gather(name: str, parts: list[bpy.types.Object]) -> dict[str, Any]:
     """Parent the parts to the first one, as an artist would; they are sent together."""
     bpy.context.view_layer.update()
     main = parts[0]
+    main.name = name  # what is sent is called after its first object
     for part in parts[1:]:
         place = part.matrix_world.copy()
         part.parent = main
@@ -355,5 +356,6 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     ]
     bpy.context.view_layer.update()
     progress(0.9, "Saving")
+    bpy.context.preferences.filepaths.save_version = 0
     bpy.ops.wm.save_as_mainfile(filepath=params["output"], compress=True)
     return {"path": params["output"], "assets": assets}

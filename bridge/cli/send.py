@@ -47,7 +47,7 @@ def send(args: argparse.Namespace) -> int:
     with Store.open(ensure_home(data_home())) as store:
         job = Job(
             service=service.name,
-            name=source.stem,
+            name=args.select[0] if args.select else source.stem,
             source="cli",
             options=values,
             input_kind="blend" if is_blend else "file",
