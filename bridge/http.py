@@ -407,7 +407,10 @@ class Http:
         try:
             if hasattr(raw, "read1"):
                 return bytes(raw.read1(limit, decode_content=decode) or b"")
-            return bytes(raw.read(min(limit, 16 * 1024), decode_content=decode) or b"")
+            if not decode or "Content-Encoding" not in response.headers:
+                # urllib3 1.26 (Blender 4.2) has no read1; http.client beneath it has.
+                return bytes(raw._fp.read1(limit) or b"")
+            return bytes(raw.read(1024, decode_content=True) or b"")
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             host = urlsplit(response.url or "").hostname or ""
             raise faults.connection(self.label, host, error, True) from None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A 1 GiB multipart upload on loopback beside ``curl -T``: the same file, the same server, in turns.
+"""A 1 GiB multipart upload on loopback beside ``curl -T``: same file, same server, in turns.
 
     python tests/benchmarks/bench_upload.py [rounds]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys: found in order, kept where they can be kept, cleaned, never shown. Real keyring backends."""
+"""Keys: found in order, kept where they can be kept, cleaned, never shown. Real keyrings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEY = "kept-for-tests-0123456789"
 class FileKeyring(keyring.backend.KeyringBackend):
     """A working backend without a desktop: JSON in one file, like the known plain-text ones."""
 
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class FileKeyring(keyring.backend.KeyringBackend):
 class RaisingKeyring(keyring.backend.KeyringBackend):
     """A backend that meets one fault at every call."""
 
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def __init__(self, error: Exception) -> None:
         super().__init__()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one policy for requests: retries, errors in words, answers that cannot be trusted, redirects."""
+"""The one policy for requests: retries, errors in words, untrusted answers, redirects."""
 
 from __future__ import annotations
 
@@ -40,9 +40,11 @@ def answers(*replies: tuple[Any, ...]) -> Callable[[Exchange], None]:
 
 
 def test_a_plain_get() -> None:
-    with FaultServer(answers((200, b'{"data": {"id": "a"}, "meta": {"total": 1}}'))) as server:
-        with connect(server, headers={"X-Rigyd-Client": "scene-courier"}) as http:
-            answer = http.get("/conversions", {"page": 1, "pageSize": 25})
+    with (
+        FaultServer(answers((200, b'{"data": {"id": "a"}, "meta": {"total": 1}}'))) as server,
+        connect(server, headers={"X-Rigyd-Client": "scene-courier"}) as http,
+    ):
+        answer = http.get("/conversions", {"page": 1, "pageSize": 25})
     assert answer.data == {"id": "a"} and answer.meta == {"total": 1} and answer.status == 200
     seen = server.seen[0]
     assert seen.target == "/api/conversions?page=1&pageSize=25"
@@ -52,9 +54,11 @@ def test_a_plain_get() -> None:
 
 
 def test_other_services_put_their_key_elsewhere() -> None:
-    with FaultServer(answers((200, b"{}"))) as server:
-        with connect(server, auth=lambda key: {"X-API-Key": key}) as http:
-            http.get("/x")
+    with (
+        FaultServer(answers((200, b"{}"))) as server,
+        connect(server, auth=lambda key: {"X-API-Key": key}) as http,
+    ):
+        http.get("/x")
     assert server.seen[0].headers["x-api-key"] == KEY
     assert "authorization" not in server.seen[0].headers
 
@@ -64,17 +68,22 @@ def test_other_services_put_their_key_elsewhere() -> None:
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_passing_faults_are_tried_again(status: int) -> None:
-    with FaultServer(answers((status, b""), (200, b'{"data": 1}'))) as server:
-        with connect(server) as http:
-            assert http.get("/x").data == 1
+    with (
+        FaultServer(answers((status, b""), (200, b'{"data": 1}'))) as server,
+        connect(server) as http,
+    ):
+        assert http.get("/x").data == 1
     assert len(server.seen) == 2
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 413, 422, 500])
 def test_final_answers_are_not(status: int) -> None:
-    with FaultServer(answers((status, b'{"error": "no"}'))) as server:
-        with connect(server) as http, pytest.raises(HttpError) as caught:
-            http.get("/x")
+    with (
+        FaultServer(answers((status, b'{"error": "no"}'))) as server,
+        connect(server) as http,
+        pytest.raises(HttpError) as caught,
+    ):
+        http.get("/x")
     assert len(server.seen) == 1
     assert caught.value.status == status and caught.value.message == "no"
     assert not caught.value.transient
@@ -82,9 +91,12 @@ def test_final_answers_are_not(status: int) -> None:
 
 
 def test_retries_end() -> None:
-    with FaultServer(answers((503, b"", {"Retry-After": "7"}))) as server:
-        with connect(server) as http, pytest.raises(HttpError) as caught:
-            http.get("/x")
+    with (
+        FaultServer(answers((503, b"", {"Retry-After": "7"}))) as server,
+        connect(server) as http,
+        pytest.raises(HttpError) as caught,
+    ):
+        http.get("/x")
     assert len(server.seen) == 1 + FAST.retries
     assert caught.value.transient and caught.value.retry_after == 7
     assert caught.value.problem.sentence == "Rigyd is not available at the moment."
@@ -161,17 +173,27 @@ def test_a_dripping_answer_is_given_up() -> None:
             exchange.send(b" ")
 
     settings = Settings(read_seconds=0.3, retries=0)
-    with FaultServer(script) as server, connect(server, settings=settings) as http:
-        with pytest.raises(HttpError) as caught:
-            http.get("/x")
+    with (
+        FaultServer(script) as server,
+        connect(server, settings=settings) as http,
+        pytest.raises(HttpError) as caught,
+    ):
+        http.get("/x")
     assert caught.value.problem.technical == "HTTP 200; too large or slow"
+
+
+def silent(exchange: Exchange) -> None:
+    exchange.released.wait()
 
 
 def test_silence_ends_in_a_problem() -> None:
     settings = Settings(read_seconds=0.3, retries=0)
-    with FaultServer(lambda exchange: exchange.released.wait() and None) as server:
-        with connect(server, settings=settings) as http, pytest.raises(HttpError) as caught:
-            http.get("/x")
+    with (
+        FaultServer(silent) as server,
+        connect(server, settings=settings) as http,
+        pytest.raises(HttpError) as caught,
+    ):
+        http.get("/x")
     assert caught.value.problem.sentence == "Rigyd took too long to answer."
     assert caught.value.problem.category is Category.NETWORK and caught.value.transient
 
@@ -187,9 +209,12 @@ def test_a_wait_between_tries_can_be_canceled() -> None:
         stop.set()
 
     settings = Settings(retry_cap_seconds=60)
-    with FaultServer(script) as server, connect(server, settings=settings) as http:
-        with pytest.raises(Canceled):
-            http.get("/x", cancelled=stop.is_set)
+    with (
+        FaultServer(script) as server,
+        connect(server, settings=settings) as http,
+        pytest.raises(Canceled),
+    ):
+        http.get("/x", cancelled=stop.is_set)
     assert len(server.seen) == 1
 
 
@@ -200,10 +225,12 @@ def test_waiting_for_an_answer_can_be_canceled() -> None:
         stop.set()
         exchange.released.wait()
 
-    with FaultServer(script) as server:
-        with connect(server, settings=Settings(read_seconds=600)) as http:
-            with pytest.raises(Canceled):
-                http.get("/x", cancelled=stop.is_set)
+    with (
+        FaultServer(script) as server,
+        connect(server, settings=Settings(read_seconds=600)) as http,
+        pytest.raises(Canceled),
+    ):
+        http.get("/x", cancelled=stop.is_set)
 
 
 # --- answers that are none -----------------------------------------------------------------------
@@ -225,9 +252,12 @@ def test_waiting_for_an_answer_can_be_canceled() -> None:
     ],
 )
 def test_unreadable_answers(body: bytes, kind: str, technical: str) -> None:
-    with FaultServer(answers((200, body, {"Content-Type": kind}))) as server:
-        with connect(server) as http, pytest.raises(HttpError) as caught:
-            http.get("/x")
+    with (
+        FaultServer(answers((200, body, {"Content-Type": kind}))) as server,
+        connect(server) as http,
+        pytest.raises(HttpError) as caught,
+    ):
+        http.get("/x")
     problem = caught.value.problem
     assert problem.sentence == "Rigyd gave an answer that cannot be read."
     assert "sign-in page" in problem.hint
@@ -238,17 +268,21 @@ def test_unreadable_answers(body: bytes, kind: str, technical: str) -> None:
     "headers", [{"Content-Type": "text/html"}, {"Content-Type": ""}, {"Content-Type": "a/b; c=d"}]
 )
 def test_json_with_a_wrong_type_or_a_bom_is_read(headers: dict[str, str]) -> None:
-    with FaultServer(answers((200, b'\xef\xbb\xbf{"data": []}', headers))) as server:
-        with connect(server) as http:
-            assert http.get("/x").data == []
+    with (
+        FaultServer(answers((200, b'\xef\xbb\xbf{"data": []}', headers))) as server,
+        connect(server) as http,
+    ):
+        assert http.get("/x").data == []
 
 
 def test_a_huge_answer_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 100_000)
-    with FaultServer(answers((200, b"[" + b"1," * 500_000 + b"1]"))) as server:
-        with connect(server, settings=Settings(retries=0)) as http:
-            with pytest.raises(HttpError) as caught:
-                http.get("/x")
+    with (
+        FaultServer(answers((200, b"[" + b"1," * 500_000 + b"1]"))) as server,
+        connect(server, settings=Settings(retries=0)) as http,
+        pytest.raises(HttpError) as caught,
+    ):
+        http.get("/x")
     assert caught.value.problem.technical == "HTTP 200; too large or slow"
 
 
@@ -269,17 +303,23 @@ def test_a_huge_answer_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_every_shape_of_error(body: Any, message: str) -> None:
-    with FaultServer(answers((400, json.dumps(body).encode()))) as server:
-        with connect(server) as http, pytest.raises(HttpError) as caught:
-            http.get("/x")
+    with (
+        FaultServer(answers((400, json.dumps(body).encode()))) as server,
+        connect(server) as http,
+        pytest.raises(HttpError) as caught,
+    ):
+        http.get("/x")
     assert caught.value.message == message
 
 
 def test_error_texts_are_bounded_and_carry_no_secret() -> None:
     said = f"{KEY} <b>x</b> https://s3.example/f?X-Amz-Signature=deadbeefdeadbeef\n" + "y" * 5000
-    with FaultServer(answers((400, json.dumps({"error": said}).encode()))) as server:
-        with connect(server) as http, pytest.raises(HttpError) as caught:
-            http.get("/x")
+    with (
+        FaultServer(answers((400, json.dumps({"error": said}).encode()))) as server,
+        connect(server) as http,
+        pytest.raises(HttpError) as caught,
+    ):
+        http.get("/x")
     shown = json.dumps(caught.value.problem.to_dict()) + caught.value.message
     assert KEY not in shown and "deadbeef" not in shown and "<b>" not in shown
     assert "\n" not in caught.value.message and len(caught.value.message) <= 300
@@ -303,10 +343,12 @@ def test_error_texts_are_bounded_and_carry_no_secret() -> None:
 )
 def test_general_words_for_each_status(status: int, category: Category, sentence: str) -> None:
     page = b"<html><title>Some gateway</title></html>"
-    with FaultServer(answers((status, page, {"Content-Type": "text/html"}))) as server:
-        with connect(server, settings=Settings(retries=0)) as http:
-            with pytest.raises(HttpError) as caught:
-                http.get("/x")
+    with (
+        FaultServer(answers((status, page, {"Content-Type": "text/html"}))) as server,
+        connect(server, settings=Settings(retries=0)) as http,
+        pytest.raises(HttpError) as caught,
+    ):
+        http.get("/x")
     problem = caught.value.problem
     assert (problem.category, problem.sentence) == (category, sentence)
     assert problem.hint
@@ -350,7 +392,10 @@ def test_nothing_leaves_while_online_access_is_off() -> None:
         http.get("/x")
     assert caught.value.problem.sentence == "Blender's online access is off."
     assert "Preferences" in caught.value.problem.hint and not caught.value.transient
-    with FaultServer(answers((200, b"{}"))) as server, connect(server, online=lambda: False) as here:
+    with (
+        FaultServer(answers((200, b"{}"))) as server,
+        connect(server, online=lambda: False) as here,
+    ):
         here.get("/x")  # this computer is not the network
 
 
@@ -394,9 +439,12 @@ def test_the_key_stays_with_its_origin_along_redirects() -> None:
 
 
 def test_redirects_end() -> None:
-    with FaultServer(answers((302, b"", {"Location": "/api/again"}))) as server:
-        with connect(server) as http, pytest.raises(HttpError) as caught:
-            http.get("/x")
+    with (
+        FaultServer(answers((302, b"", {"Location": "/api/again"}))) as server,
+        connect(server) as http,
+        pytest.raises(HttpError) as caught,
+    ):
+        http.get("/x")
     assert len(server.seen) == 1 + module.MAX_REDIRECTS
     assert caught.value.problem.technical == "more than five redirects"
 
@@ -405,9 +453,12 @@ def test_redirects_end() -> None:
     "place", ["http://assets.example/f", "file:///etc/passwd", "", "https://[::1", "//x@y.example/"]
 )
 def test_unsafe_redirects_are_refused(place: str) -> None:
-    with FaultServer(answers((302, b"", {"Location": place}))) as server:
-        with connect(server) as http, pytest.raises(HttpError) as caught:
-            http.get("/x")
+    with (
+        FaultServer(answers((302, b"", {"Location": place}))) as server,
+        connect(server) as http,
+        pytest.raises(HttpError) as caught,
+    ):
+        http.get("/x")
     assert len(server.seen) == 1
     assert caught.value.problem.sentence == "Rigyd points to an address that is not safe to follow."
 
@@ -427,7 +478,9 @@ def test_a_redirect_from_outside_into_this_computer_is_refused() -> None:
 def test_an_endless_redirect_body_is_not_read() -> None:
     def script(exchange: Exchange) -> None:
         if exchange.target == "/api/x":
-            exchange.send(b"HTTP/1.1 302 Found\r\nLocation: /api/y\r\nContent-Length: 99999999\r\n\r\n")
+            exchange.send(
+                b"HTTP/1.1 302 Found\r\nLocation: /api/y\r\nContent-Length: 99999999\r\n\r\n"
+            )
             exchange.released.wait()
         else:
             exchange.reply(200, b'{"data": 2}')
@@ -457,7 +510,10 @@ def test_the_key_does_not_show() -> None:
 
 
 def test_cookies_are_not_kept() -> None:
-    with FaultServer(answers((200, b"{}", {"Set-Cookie": "a=b"}))) as server, connect(server) as http:
+    with (
+        FaultServer(answers((200, b"{}", {"Set-Cookie": "a=b"}))) as server,
+        connect(server) as http,
+    ):
         http.get("/x")
         http.get("/x")
     assert "cookie" not in server.seen[1].headers

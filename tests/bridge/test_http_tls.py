@@ -31,8 +31,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "both.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
     subprocess.run(
-        [*command.split(), "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+        [
+            *(*command.split(), "-keyout", str(folder / "key.pem")),
+            *("-out", str(folder / "cert.pem"), "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=IP:127.0.0.1"),
+        ],
         check=True,
         capture_output=True,
         timeout=60,
@@ -62,9 +65,11 @@ def trusting(home: Path, certificate: Path) -> Settings:
 def test_an_unknown_certificate_is_not_trusted_and_not_tried_again(
     context: ssl.SSLContext,
 ) -> None:
-    with FaultServer(lambda exchange: exchange.reply(200, b"{}"), context) as server:
-        with pytest.raises(HttpError) as caught:
-            Http(server.url, KEY, label="Rigyd").get("/x")
+    with (
+        FaultServer(lambda exchange: exchange.reply(200, b"{}"), context) as server,
+        pytest.raises(HttpError) as caught,
+    ):
+        Http(server.url, KEY, label="Rigyd").get("/x")
     problem = caught.value.problem
     assert server.seen == [] and not caught.value.transient
     assert problem.category is Category.NETWORK

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Rigyd client against the sandbox: the contract, its errors in words, a lost job found again."""
+"""The Rigyd client against the sandbox: the contract, its errors, a lost job found again."""
 
 from __future__ import annotations
 
@@ -378,9 +378,11 @@ def test_a_wrong_key_is_refused_before_anything_is_paid(box: Sandbox, model: Pat
         ("rgyd_test_" + "w" * 43, "Rigyd does not accept the key."),
         (None, "Rigyd asks for a key."),
     ):
-        with connection(box.rigyd.base_url, key, settings=FAST) as http:
-            with pytest.raises(Refused) as caught:
-                submit(RigydClient(http), model)
+        with (
+            connection(box.rigyd.base_url, key, settings=FAST) as http,
+            pytest.raises(Refused) as caught,
+        ):
+            submit(RigydClient(http), model)
         assert caught.value.problem.sentence == sentence
         assert caught.value.problem.category is Category.CREDENTIALS
     assert box.journal()["paid_submits"] == 0
@@ -400,7 +402,7 @@ def test_answers_of_the_wrong_shape(box: Sandbox, client: RigydClient, data: Any
     calls = (client.pricing, lambda: client.job("x"))
     for call in calls if data == [] else (*calls, client.jobs):
         with pytest.raises(HttpError) as caught:
-            call()  # type: ignore[operator]
+            call()
         assert caught.value.problem.sentence == "Rigyd gave an answer that cannot be read."
 
 
@@ -428,9 +430,7 @@ def test_a_lost_answer_is_found_by_its_tag(box: Sandbox, client: RigydClient, mo
     assert box.journal()["paid_submits"] == 3
 
 
-def test_a_second_attempt_is_not_taken_for_the_first(
-    client: RigydClient, model: Path
-) -> None:
+def test_a_second_attempt_is_not_taken_for_the_first(client: RigydClient, model: Path) -> None:
     tag = uuid.uuid4().hex
     second = submit(client, model, f"{tag}-2")
     assert find_submitted(client, upload_name("x", tag), time.time()) is None
@@ -510,7 +510,9 @@ def test_keys_do_not_reach_problems(box: Sandbox, model: Path) -> None:
     key = box.rigyd.api_key
     said = {"path": "/conversions/*", "status": 400, "error": f"bad {key} in Bearer {key}"}
     box.set_faults({"rules": [said]})
-    with connection(box.rigyd.base_url, key, settings=FAST) as http:
-        with pytest.raises(HttpError) as caught:
-            RigydClient(http).job("x")
+    with (
+        connection(box.rigyd.base_url, key, settings=FAST) as http,
+        pytest.raises(HttpError) as caught,
+    ):
+        RigydClient(http).job("x")
     assert key not in json.dumps(caught.value.problem.to_dict()) + caught.value.message

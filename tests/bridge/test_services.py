@@ -14,8 +14,8 @@ import pytest
 from bridge.problems import Category, ProblemError
 from bridge.sandbox.canned import tiny_glb
 from bridge.services import SERVICES
-from bridge.services.rigyd import checks
 from bridge.services.rigyd.checks import check_input
+from bridge.services.rigyd.options import MAX_BYTES
 
 RIGYD = SERVICES["rigyd"]
 
@@ -174,7 +174,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_a_file_above_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "large.glb"
     with path.open("wb") as file:
-        file.truncate(checks.MAX_BYTES + 1)  # a sparse file: no disk is used
+        file.truncate(MAX_BYTES + 1)  # a sparse file: no disk is used
     category, sentence, hint = problem_of(path)
     assert category is Category.LIMIT
     assert sentence == "“large.glb” is larger than the 500 MB that Rigyd takes."

@@ -141,7 +141,9 @@ def test_an_extra_ca_is_trusted_besides_the_usual_ones(home: Path, tmp_path: Pat
     assert ca_bundle(Settings(home=home), {"SSL_CERT_FILE": str(tmp_path / "gone")}) is True
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not a certificate", b"-----BEGIN CERTIFICATE-----"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"not a certificate", b"-----BEGIN CERTIFICATE-----"]
+)
 def test_a_bad_ca_file_is_a_problem(home: Path, tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "bad.pem"
     if content is not None:

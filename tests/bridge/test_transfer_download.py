@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from bridge import paths, transfer
+from bridge import paths
+from bridge.disk import disk_problem
 from bridge.faults import HttpError
 from bridge.http import Http
 from bridge.problems import Canceled, Category, ProblemError
@@ -103,9 +104,11 @@ def test_a_truncated_stream_is_fetched_again_from_zero(tmp_path: Path, where: st
 
 
 def test_a_stream_that_is_always_cut_leaves_nothing(tmp_path: Path) -> None:
-    with FaultServer(lambda exchange: exchange.send(chunked(DATA, end=False))) as server:
-        with pytest.raises(HttpError) as caught:
-            download(connect(server), "/r", tmp_path / "r")
+    with (
+        FaultServer(lambda exchange: exchange.send(chunked(DATA, end=False))) as server,
+        pytest.raises(HttpError) as caught,
+    ):
+        download(connect(server), "/r", tmp_path / "r")
     assert caught.value.problem.sentence == "The connection to Rigyd was lost."
     assert caught.value.transient and len(server.seen) == 1 + FAST.retries
     assert left_in(tmp_path) == []
@@ -238,9 +241,11 @@ def test_a_packed_answer_is_unpacked(tmp_path: Path) -> None:
 
 
 def test_an_error_answer_keeps_its_words_and_leaves_nothing(tmp_path: Path) -> None:
-    with FaultServer(lambda exchange: exchange.reply(404, b'{"error": "No such thing"}')) as server:
-        with pytest.raises(HttpError) as caught:
-            download(connect(server), "/r", tmp_path / "r")
+    with (
+        FaultServer(lambda exchange: exchange.reply(404, b'{"error": "No such thing"}')) as server,
+        pytest.raises(HttpError) as caught,
+    ):
+        download(connect(server), "/r", tmp_path / "r")
     assert caught.value.message == "No such thing" and left_in(tmp_path) == []
 
 
@@ -258,6 +263,10 @@ def test_silence_in_the_middle_is_noticed(tmp_path: Path) -> None:
 def test_a_cancel_is_heard_on_a_slow_line(tmp_path: Path) -> None:
     stop = threading.Event()
 
+    def progress(done: int, _total: int) -> None:
+        if done > 20:
+            stop.set()
+
     def script(exchange: Exchange) -> None:
         exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
         while not exchange.released.wait(0.02):
@@ -268,7 +277,7 @@ def test_a_cancel_is_heard_on_a_slow_line(tmp_path: Path) -> None:
             connect(server),
             "/r",
             tmp_path / "r",
-            on_progress=lambda done, _total: done > 20 and stop.set(),
+            on_progress=progress,
             cancelled=stop.is_set,
         )
     assert left_in(tmp_path) == []
@@ -309,5 +318,5 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         download(connect(server), "/r", tmp_path / "file" / "r")
     assert caught.value.problem.category is Category.DISK
     assert caught.value.problem.sentence == "“r” cannot be written."
-    full = transfer.disk_problem(OSError(errno.ENOSPC, "No space left"), tmp_path / "r").problem
+    full = disk_problem(OSError(errno.ENOSPC, "No space left"), tmp_path / "r").problem
     assert full.sentence == "The disk is full."

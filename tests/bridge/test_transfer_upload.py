@@ -57,7 +57,7 @@ def test_the_body_arrives_as_a_form_and_progress_is_byte_true(model: Path) -> No
     progress: list[tuple[int, int]] = []
     marks: list[int] = []
     with FaultServer(whole(lambda exchange: exchange.reply(202, GOOD))) as server:
-        upload = multipart(
+        upload: MultipartUpload = multipart(
             model,
             on_progress=lambda done, total: progress.append((done, total)),
             before_last_piece=lambda: marks.append(upload.sent),
@@ -166,9 +166,11 @@ def test_an_early_refusal_is_read_while_we_are_still_sending(
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_gateway_error_after_the_whole_body_is_in_doubt(model: Path, status: int) -> None:
     page = b"<html><title>Bad Gateway</title></html>"
-    with FaultServer(whole(lambda exchange: exchange.reply(status, page))) as server:
-        with pytest.raises(Lost) as caught:
-            submit(server, model)
+    with (
+        FaultServer(whole(lambda exchange: exchange.reply(status, page))) as server,
+        pytest.raises(Lost) as caught,
+    ):
+        submit(server, model)
     assert len(server.seen) == 1 and submit.marks == ["complete"]  # type: ignore[attr-defined]
     problem = caught.value.problem
     assert problem.category is Category.IN_DOUBT and caught.value.status == status
@@ -207,12 +209,15 @@ def test_no_answer_after_the_whole_body_is_in_doubt(model: Path, how: str) -> No
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>ok</html>", b"{", b"null", b'"queued"', b'{"data": []}', b'{"data": null}']
+    "body",
+    [b"", b"<html>ok</html>", b"{", b"null", b'"queued"', b'{"data": []}', b'{"data": null}'],
 )
 def test_a_good_status_without_a_job_is_in_doubt(model: Path, body: bytes) -> None:
-    with FaultServer(whole(lambda exchange: exchange.reply(202, body))) as server:
-        with pytest.raises(Lost):
-            submit(server, model)
+    with (
+        FaultServer(whole(lambda exchange: exchange.reply(202, body))) as server,
+        pytest.raises(Lost),
+    ):
+        submit(server, model)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303])
@@ -304,9 +309,11 @@ def test_a_mark_that_cannot_be_written_stops_the_last_piece(model: Path) -> None
     def mark() -> None:
         raise OSError("the store's disk is full")
 
-    with FaultServer(whole(lambda exchange: exchange.reply(202, GOOD))) as server:
-        with pytest.raises(ProblemError) as caught:
-            connect(server).once("/x", multipart(model, before_last_piece=mark))
+    with (
+        FaultServer(whole(lambda exchange: exchange.reply(202, GOOD))) as server,
+        pytest.raises(ProblemError) as caught,
+    ):
+        connect(server).once("/x", multipart(model, before_last_piece=mark))
     assert caught.value.problem.sentence == "The upload could not be recorded."
     assert server.seen[0].received < server.seen[0].length
 
