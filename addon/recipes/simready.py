@@ -25,8 +25,17 @@ import numpy as np
 
 from bridge.problems import Category, ProblemError
 
-from . import simready_check, simready_colliders, simready_load, simready_mass, simready_mjcf
-from . import simready_overlap, simready_overrides, simready_thumbnail, simready_usd
+from . import (
+    simready_check,
+    simready_colliders,
+    simready_load,
+    simready_mass,
+    simready_mjcf,
+    simready_overlap,
+    simready_overrides,
+    simready_thumbnail,
+    simready_usd,
+)
 from .simready_materials import Look, describe
 from .simready_matter import Matter, matter_of
 from .simready_presets import label_for, safe_name

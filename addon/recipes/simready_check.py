@@ -12,9 +12,18 @@ from pathlib import Path
 from typing import Any
 
 REQUIRED = (
-    "author asset_name asset_type asset_license category source_file usd_date_generated qcode "
-    "rigid_body_count asset_extents mass"
-).split()
+    "author",
+    "asset_name",
+    "asset_type",
+    "asset_license",
+    "category",
+    "source_file",
+    "usd_date_generated",
+    "qcode",
+    "rigid_body_count",
+    "asset_extents",
+    "mass",
+)
 
 
 def check(path: Path) -> list[dict[str, str]]:
@@ -50,9 +59,7 @@ def _check_stage(stage: Any, root: Any, fail: Any) -> None:
         fail("UN.007", "The unit is not the metre.")
     if not root.IsA(UsdGeom.Xformable):
         fail("HI.003", "The root cannot be placed.", root.GetPath())
-    elif not Gf.IsClose(
-        UsdGeom.Xformable(root).GetLocalTransformation(), Gf.Matrix4d(1.0), 1e-4
-    ):
+    elif not Gf.IsClose(UsdGeom.Xformable(root).GetLocalTransformation(), Gf.Matrix4d(1.0), 1e-4):
         fail("VG.025", "The root is transformed.", root.GetPath())
     if len(stage.GetPseudoRoot().GetChildren()) != 1:
         fail("HI.001", "There is more than one root.")

@@ -44,7 +44,8 @@ def build(
         most = max(1, min(MAX_PIECES, MAX_HULLS - len(groups) - waiting))
         if float((piece.high - piece.low).max()) < 2.0 * limit:
             most = 1
-        for group in decompose(points, tris, limit=limit, least=least, most=most):
+        cut = decompose(points, tris, limit=limit, least=least, most=most, is_open=piece.is_open)
+        for group in cut:
             groups.append(group)
             owners.append(piece)
         tick((number + 1) / len(found))
@@ -88,4 +89,3 @@ def _without_inner(hulls: list[Hull], least: float) -> list[int]:
         if not any((hulls[other].depth(points) > -0.1 * least).all() for other in kept):
             kept.append(index)
     return sorted(kept)
-

@@ -8,14 +8,13 @@ vectorised, so that a mesh of ten million triangles costs seconds. Never imports
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
-Ints = NDArray[np.integer[Any]]
-Bools = NDArray[np.bool_]
+Floats: TypeAlias = "np.ndarray[Any, Any]"
+Ints: TypeAlias = "np.ndarray[Any, Any]"
+Bools: TypeAlias = "np.ndarray[Any, Any]"
 
 
 _PRIMES = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
@@ -249,6 +248,25 @@ def winding(points: Floats, tris: Ints, probes: Floats) -> Floats:
         den += np.einsum("pti,pti->pt", c, a) * lb
         result += 2.0 * np.arctan2(num, den).sum(axis=1)
     return result / (4.0 * np.pi)
+
+
+def distance(corners: Floats, probes: Floats) -> Floats:
+    """Distance of each probe (p, 3) from the nearest of the triangles (t, 3, 3)."""
+    a, b, c = (corners[None, :, i] for i in range(3))
+    p = probes[:, None]
+    ab, ac, ap = b - a, c - a, p - a
+    d1, d2 = (ab * ap).sum(-1), (ac * ap).sum(-1)
+    aa, bb, cc = (ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1)
+    det = np.maximum(aa * cc - bb * bb, 1e-30)
+    v, w = (cc * d1 - bb * d2) / det, (aa * d2 - bb * d1) / det
+    inside = (v >= 0) & (w >= 0) & (v + w <= 1)
+    flat = np.linalg.norm(ap - v[..., None] * ab - w[..., None] * ac, axis=-1)
+    result = np.where(inside, flat, np.inf)
+    for start, side in ((a, ab), (a, ac), (b, c - b)):
+        along = ((p - start) * side).sum(-1) / np.maximum((side * side).sum(-1), 1e-30)
+        near = start + np.clip(along, 0.0, 1.0)[..., None] * side
+        result = np.minimum(result, np.linalg.norm(p - near, axis=-1))
+    return result.min(axis=1)
 
 
 def thin(points: Floats, tris: Ints, target: int) -> tuple[Floats, Ints, Ints, Ints]:

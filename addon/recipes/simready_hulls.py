@@ -8,6 +8,7 @@ single-point parts are thickened to a least extent, never below the floor. Write
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import bmesh
 import numpy as np
@@ -40,7 +41,7 @@ class Hull:
 
 def _raw(points: Floats) -> Hull | None:
     """bmesh's hull of points in general position; None if it is flat."""
-    work = bmesh.new()
+    work: Any = bmesh.new()
     try:
         verts = [work.verts.new(point) for point in points.tolist()]
         bmesh.ops.convex_hull(work, input=verts, use_existing_faces=False)
@@ -134,7 +135,8 @@ def hull_of(points: Floats, *, least: float = 1e-4, limit: int | None = None) ->
     origin = points.mean(axis=0)
     size = max(float(geometry.extent(points).max()), 1e-9)
     # bmesh works in single precision with fixed tolerances: feed it points of about unit size.
-    unit = np.unique(np.round((points - origin) / size, 6), axis=0)
+    unit = (points - origin) / size
+    unit = unit[np.unique(np.round(unit, 6), axis=0, return_index=True)[1]]
     hull = _raw(unit)
     if hull is not None and limit and len(hull.points) > limit:
         hull = _reduce(hull.points, limit)
@@ -144,7 +146,7 @@ def hull_of(points: Floats, *, least: float = 1e-4, limit: int | None = None) ->
 
 
 def _reduce(points: Floats, limit: int) -> Hull:
-    """Pick at most ``limit`` points: extremes first, then again and again those left furthest out."""
+    """Pick at most ``limit`` points: extremes first, then those left furthest out."""
     chosen = set()
     for direction in _directions(20):
         chosen.add(int((points @ direction).argmax()))
@@ -168,14 +170,14 @@ def _box(points: Floats, least: float) -> Hull:
     low, high = points.min(axis=0), points.max(axis=0)
     middle, half = (low + high) / 2.0, np.maximum((high - low) / 2.0, max(least, 1e-6) / 2.0)
     signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
-    faces = np.array(
-        [[0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1]]
-        + [[2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3]]
-    )
+    sides = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))
+    faces = np.array([side for a, b, c, d in sides for side in ((a, b, c), (a, c, d))])
     return Hull(middle + signs * half, faces, float(np.prod(2 * half)))
 
 
-def merge_to(groups: list[Floats], limit: int, least: float) -> tuple[list[Floats], list[list[int]]]:
+def merge_to(
+    groups: list[Floats], limit: int, least: float
+) -> tuple[list[Floats], list[list[int]]]:
     """Join the smallest groups of points with their nearest until at most ``limit`` are left.
 
     Returns the joined groups and, for each, which of the given ones it holds.

@@ -14,7 +14,7 @@ import struct
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 import bpy
 import numpy as np
@@ -107,20 +107,20 @@ def load(path: Path, unpack_to: Path) -> None:
 
 
 def _import(path: Path, suffix: str) -> set[str]:
-    name = str(path)
+    name, ops = str(path), cast(Any, bpy.ops)
     if suffix in {".glb", ".gltf"}:
-        return set(bpy.ops.import_scene.gltf(filepath=name))
+        return set(ops.import_scene.gltf(filepath=name))
     if suffix == ".fbx":
-        if hasattr(bpy.types, "WM_OT_fbx_import"):
-            return set(bpy.ops.wm.fbx_import(filepath=name, use_anim=False))
-        return set(bpy.ops.import_scene.fbx(filepath=name, use_anim=False))
+        if "fbx_import" in dir(bpy.ops.wm):
+            return set(ops.wm.fbx_import(filepath=name, use_anim=False))
+        return set(ops.import_scene.fbx(filepath=name, use_anim=False))
     if suffix == ".obj":
-        return set(bpy.ops.wm.obj_import(filepath=name))
+        return set(ops.wm.obj_import(filepath=name))
     if suffix == ".stl":
-        return set(bpy.ops.wm.stl_import(filepath=name))
+        return set(ops.wm.stl_import(filepath=name))
     if suffix == ".ply":
-        return set(bpy.ops.wm.ply_import(filepath=name))
-    return set(bpy.ops.wm.usd_import(filepath=name, import_cameras=False, import_lights=False))
+        return set(ops.wm.ply_import(filepath=name))
+    return set(ops.wm.usd_import(filepath=name, import_cameras=False, import_lights=False))
 
 
 def _broken(path: Path, why: str) -> ProblemError:
@@ -239,15 +239,17 @@ def shapes(notes: list[str]) -> list[Shape]:
     taken: set[str] = set()
     # The iterator's items are only valid while it stands on them: copy what is needed at once.
     for instance in graph.object_instances:
-        evaluated = instance.object
+        evaluated: Any = instance.object
         if evaluated.type != "MESH" or not len(evaluated.data.polygons):
             continue
         original = evaluated.original
-        matrix = Matrix(instance.matrix_world)
+        matrix = instance.matrix_world.copy()
         mesh = bpy.data.meshes.new_from_object(
             evaluated, preserve_all_data_layers=True, depsgraph=graph
         )
-        slots = [slot.material.original if slot.material else None for slot in evaluated.material_slots]
+        slots = [
+            slot.material.original if slot.material else None for slot in evaluated.material_slots
+        ]
         instancer = instance.parent.original if instance.is_instance and instance.parent else None
         prim = presets.unique(presets.safe_name(original.name, "part"), taken)
         shape = Shape(original.name, prim, mesh, slots or [None])
@@ -278,7 +280,7 @@ def _bake(mesh: bpy.types.Mesh, matrix: Matrix) -> None:
     scaling (measured in 4.5, 5.0 and 5.2), so those are carried over here.
     """
     mirrored = matrix.determinant() < 0
-    scale = [abs(value) for value in matrix.to_scale()]
+    scale = [abs(value) for value in cast(Any, matrix.to_scale())]
     uneven = max(scale) - min(scale) > 1e-4 * max(scale)
     before = None
     if mesh.has_custom_normals and (mirrored or uneven):
@@ -355,7 +357,7 @@ def _decimate(shape: Shape, ratio: float) -> None:
     if len(shape.tris) < 16:
         return
     mesh = shape.mesh
-    work = bmesh.new()
+    work: Any = bmesh.new()
     work.from_mesh(mesh)
     # glTF parts points at every seam; joined again, the collapse opens no cracks.
     step = max(float(geometry.extent(shape.points).max()) * 1e-6, 1e-9)
@@ -368,7 +370,7 @@ def _decimate(shape: Shape, ratio: float) -> None:
     mesh.set_sharp_from_angle(angle=0.7)
     holder = bpy.data.objects.new("decimate", mesh)
     bpy.context.scene.collection.objects.link(holder)
-    modifier = holder.modifiers.new("decimate", "DECIMATE")
+    modifier: Any = holder.modifiers.new("decimate", "DECIMATE")
     modifier.ratio = ratio
     modifier.use_collapse_triangulate = True
     graph = bpy.context.evaluated_depsgraph_get()

@@ -52,6 +52,7 @@ class Piece:
     area: float
     moments: Moments
     solid: bool
+    is_open: bool
     low: Floats
     high: Floats
     factor: float = 1.0
@@ -135,7 +136,7 @@ def _reorient(points: Floats, tris: Ints) -> Ints:
     """Let Blender turn all faces outwards where neighbours disagree."""
     mesh = bpy.data.meshes.new("reorient")
     mesh.from_pydata(points.tolist(), [], tris.tolist())
-    work = bmesh.new()
+    work: Any = bmesh.new()
     work.from_mesh(mesh)
     if len(work.faces) == len(tris):
         bmesh.ops.recalc_face_normals(work, faces=work.faces)
@@ -207,56 +208,54 @@ def _weigh(
 ) -> None:
     """Choose for each piece how it is filled, and compute its mass moments."""
     points, tris, label = result.points, result.tris, result.label
-    total = len(area)
-    tri_area = geometry.areas(points, tris)
-    share = np.zeros((total, len(matters)))
-    np.add.at(share, (label, np.minimum(slots, len(matters) - 1)), tri_area)
-    main = share.argmax(axis=1)
-    share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-30)
+    total, slots = len(area), np.minimum(slots, len(matters) - 1)
+    part_area = np.zeros((total, len(matters)))
+    np.add.at(part_area, (label, slots), geometry.areas(points, tris))
+    main = part_area.argmax(axis=1)
+    share = part_area / np.maximum(part_area.sum(axis=1, keepdims=True), 1e-30)
     size = (high - low).max(axis=1)
-    density = share @ np.array([m.density for m in matters])
+    density = np.array([m.density for m in matters])
     filled = share @ np.array(
         [m.density if m.bulk or not m.preset.stuffed else m.preset.stuffed for m in matters]
     )
-    methods, walls, solid = [], np.zeros(total), np.zeros(total, bool)
     volume = np.where(is_open, 0.0, closed.zeroth)
+    walls = np.zeros((total, len(matters)))
+    solid = np.zeros(total, bool)
     hulls: dict[int, Moments] = {}
     for piece in range(total):
-        m = matters[main[piece]]
         if twisted[piece] and not is_open[piece]:
             hulls[piece] = _hull_moments(points[np.unique(tris[label == piece])])
             volume[piece] = hulls[piece].zeroth
-        wall = _wall(m, float(size[piece]), bool(is_open[piece]))
-        solid[piece] = not is_open[piece] and (wall == 0.0 or volume[piece] <= area[piece] * wall)
-        walls[piece] = 0.0 if solid[piece] else (wall or m.preset.sheet(float(size[piece])))
-        methods.append(_method(solid[piece], is_open[piece], twisted[piece], walls[piece]))
-    shells = geometry.shell_moments(
-        points,
-        tris,
-        label,
-        total,
-        np.array([m.density for m in matters])[np.minimum(slots, len(matters) - 1)] * walls[label],
-        walls[label],
-    )
+        given = [_wall(m, float(size[piece]), bool(is_open[piece])) for m in matters]
+        # Beside walls of other materials, a solid one is a facing of sheet thickness.
+        walls[piece] = [
+            w or m.preset.sheet(float(size[piece])) for w, m in zip(given, matters, strict=True)
+        ]
+        matter = float(part_area[piece] @ walls[piece])
+        solid[piece] = not is_open[piece] and (given[main[piece]] == 0.0 or volume[piece] <= matter)
+    wall = walls[label, slots]
+    shells = geometry.shell_moments(points, tris, label, total, density[slots] * wall, wall)
     for piece in range(total):
+        thick = 0.0 if solid[piece] else float(walls[piece, main[piece]])
         one = Moments(*(values[piece] for values in _fields(shells)))
         if solid[piece]:
             base = hulls.get(piece) or Moments(*(v[piece] for v in _fields(closed)))
             one = base.scaled(float(filled[piece]))
         result.pieces.append(
             Piece(
-                index,
-                piece,
-                matters[main[piece]],
-                float(filled[piece] if solid[piece] else density[piece]),
-                methods[piece],
-                float(walls[piece]),
-                float(volume[piece]),
-                float(area[piece]),
-                one,
-                bool(solid[piece]),
-                low[piece],
-                high[piece],
+                shape=index,
+                number=piece,
+                matter=matters[main[piece]],
+                density=float(filled[piece] if solid[piece] else share[piece] @ density),
+                method=_method(solid[piece], is_open[piece], twisted[piece], thick),
+                wall=thick,
+                volume=float(volume[piece]),
+                area=float(area[piece]),
+                moments=one,
+                solid=bool(solid[piece]),
+                is_open=bool(is_open[piece]),
+                low=low[piece],
+                high=high[piece],
             )
         )
 

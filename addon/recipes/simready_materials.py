@@ -129,7 +129,7 @@ def _trace_mixed(node: Any, kind: str, depth: int, channel: str) -> _Trace:
         for item in node.inputs:
             if not item.enabled or item.is_linked or "Fac" in item.name:
                 continue
-            if item.type in {"RGBA", "VALUE"} and kind != "MATH" or item == node.inputs[1]:
+            if (item.type in {"RGBA", "VALUE"} and kind != "MATH") or item == node.inputs[1]:
                 one = _triple(item.default_value)
                 best.factor = tuple(a * b for a, b in zip(best.factor, one, strict=True))
     elif blend in {"GREATER_THAN", "LESS_THAN", "ROUND", "SNAP"}:
@@ -167,7 +167,8 @@ def _surface(material: bpy.types.Material) -> Any:
     tree = material.node_tree
     outputs = [node for node in tree.nodes if node.type == "OUTPUT_MATERIAL"]
     outputs.sort(key=lambda node: not node.is_active_output)
-    seen, queue = [], [node.inputs["Surface"] for node in outputs[:1]]
+    seen: list[Any] = []
+    queue: list[Any] = [node.inputs["Surface"] for node in outputs[:1]]
     while queue:
         socket = queue.pop(0)
         if not socket.is_linked:

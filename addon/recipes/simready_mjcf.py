@@ -141,9 +141,7 @@ def _visuals(
         uvs = np.concatenate(group.uvs)
         facing = np.concatenate(group.normals)
         _write_obj(meshes / f"visual_{name}.obj", points, tris, uvs, facing)
-        mesh = xml.SubElement(
-            assets, "mesh", name=f"visual_{name}", file=f"visual_{name}.obj"
-        )
+        mesh = xml.SubElement(assets, "mesh", name=f"visual_{name}", file=f"visual_{name}.obj")
         if _flat(points):
             # MuJoCo weighs every mesh, and a flat one has no volume.
             mesh.set("inertia", "shell")

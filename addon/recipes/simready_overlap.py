@@ -37,8 +37,12 @@ def remove_overlaps(surveys: list[Survey | None]) -> None:
             inside_small, cell = probes[j]
             if not len(inside_small):
                 continue
+            near = (inside_small >= big.low) & (inside_small <= big.high)
+            inside = inside_small[near.all(axis=1)]
+            if len(inside) < max(2, 0.01 * len(inside_small)):
+                continue
             points, tris = _light(big, surveys)
-            inside = inside_small[np.abs(geometry.winding(points, tris, inside_small)) > 0.5]
+            inside = inside[np.abs(geometry.winding(points, tris, inside)) > 0.5]
             if len(inside) < max(2, 0.01 * len(inside_small)):
                 continue
             weight = cell * big.density

@@ -36,7 +36,7 @@ def apply_overrides(
         known = sum(_sum(surveys[i]) for i in members if fixed[i])
         rest = scopes[scope] - known
         if free and rest > 0:
-            _scale([p for i in free for p in surveys[i].pieces], rest)  # type: ignore[union-attr]
+            _scale([p for i in free for p in surveys[i].pieces], rest)
             for i in free:
                 fixed[i] = True
         elif free:

@@ -12,6 +12,7 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def preset_named(text: str) -> Preset | None:
 def preset_for(text: str) -> Preset | None:
     """The preset that a material's or object's name suggests; the longest word found wins."""
     found = words(text)
-    pairs = [first + second for first, second in zip(found, found[1:], strict=False)]
+    pairs = [first + second for first, second in pairwise(found)]
     hits = [word for word in (*found, *pairs) if word in _WORDS]
     if hits:
         return _WORDS[max(hits, key=len)]
@@ -262,7 +263,7 @@ def label_for(*names: str) -> Label:
     """The class of an asset by its names, the most telling first; its last word counts most."""
     for name in names:
         found = words(name)
-        pairs = [first + second for first, second in zip(found, found[1:], strict=False)]
+        pairs = [first + second for first, second in pairwise(found)]
         for word in (*reversed(pairs), *reversed(found)):
             row = _LABEL_WORDS.get(word)
             if row:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Approximate convex decomposition: cuts a concave part by planes until each piece is convex enough.
+"""Approximate convex decomposition: cuts a concave part by planes until its pieces are convex.
 
 A plain relative of CoACD. Concavity is how deep the surface lies inside its own hull. The
 worst piece is cut by the plane that leaves the least hull volume, then separates into its connected
@@ -43,17 +43,35 @@ class _Work:
     concavity: float
 
 
-def concavity(soup: Soup, hull: Hull) -> float:
-    """Largest depth (m) of the real surface below the hull."""
+def concavity(soup: Soup, hull: Hull, is_open: bool) -> float:
+    """Largest depth (m) of the real surface below the hull.
+
+    An open bowl lies wholly on its hull; there the distance of the hull's lid from the surface
+    counts as well.
+    """
     real = soup.corners[~soup.cap]
     if not len(real):
         return 0.0
     probes = np.concatenate([real.reshape(-1, 3), real.mean(axis=1)])
-    return float(max(0.0, hull.depth(probes).max()))
+    deepest = float(max(0.0, hull.depth(probes).max()))
+    return max(deepest, _bareness(real, hull)) if is_open else deepest
 
 
-def clip(soup: Soup, normal: Floats, offset: float, scale: float) -> Soup:
-    """The part of a soup where normal.x >= offset, the cut closed by fans."""
+def _bareness(corners: Floats, hull: Hull) -> float:
+    """Largest distance (m) of points on the hull's largest faces from the triangles."""
+    face = hull.points[hull.faces]
+    size = geometry.areas(hull.points, hull.faces)
+    face = face[np.argsort(-size, kind="stable")[:40]]
+    weights = np.array([[1, 1, 1], [4, 1, 1], [1, 4, 1], [1, 1, 4]], float)
+    weights /= weights.sum(axis=1, keepdims=True)
+    probes = np.einsum("wc,fcx->fwx", weights, face).reshape(-1, 3)
+    step = max(1, 300_000 // len(corners))
+    parts_ = [geometry.distance(corners, probes[i : i + step]) for i in range(0, len(probes), step)]
+    return float(max(part.max() for part in parts_))
+
+
+def clip(soup: Soup, normal: Floats, offset: float, scale: float, close: bool = True) -> Soup:
+    """The part of a soup where normal.x >= offset, the cut closed by fans (``close``)."""
     distance = soup.corners @ normal - offset
     distance[np.abs(distance) < 1e-7 * scale] = 0.0
     front = (distance >= 0).all(axis=1) & (distance > 0).any(axis=1)
@@ -85,16 +103,14 @@ def clip(soup: Soup, normal: Floats, offset: float, scale: float) -> Soup:
         cuts.append(np.stack([pq, pr], 1))
     whole = np.concatenate(pieces)
     flags = np.concatenate(caps)
-    fans = _fans(cuts[0], scale) if cuts else np.zeros((0, 3, 3))
+    fans = _fans(cuts[0], scale) if cuts and close else np.zeros((0, 3, 3))
     return Soup(np.concatenate([whole, fans]), np.concatenate([flags, np.ones(len(fans), bool)]))
 
 
 def _fans(segments: Floats, scale: float) -> Floats:
     """Triangles from each cut segment (s, 2, 3) to the middle of its loop."""
     points = segments.reshape(-1, 3)
-    _, node = np.unique(
-        geometry.point_keys(points, 1e-6 * scale), return_inverse=True
-    )
+    _, node = np.unique(geometry.point_keys(points, 1e-6 * scale), return_inverse=True)
     node = node.reshape(-1, 2)
     loop = geometry.components(int(node.max()) + 1, node)[node[:, 0]]
     count = np.bincount(loop)
@@ -153,7 +169,7 @@ def _levels(values: Floats, weights: Floats) -> list[float]:
     return found
 
 
-def _best_cut(work: _Work) -> tuple[Floats, float] | None:
+def _best_cut(work: _Work, is_open: bool) -> tuple[Floats, float] | None:
     soup, hull = work.soup, work.hull
     real = soup.corners[~soup.cap]
     points = real.reshape(-1, 3)
@@ -170,7 +186,7 @@ def _best_cut(work: _Work) -> tuple[Floats, float] | None:
         for level in _levels(along.reshape(-1), np.repeat(weight, 3)):
             cost = 0.0
             for sign in (1.0, -1.0):
-                for part in parts(clip(soup, sign * axis, sign * level, scale), scale):
+                for part in parts(clip(soup, sign * axis, sign * level, scale, not is_open), scale):
                     cost += rough_volume(part.points)
             # All else equal, prefer to halve the longest side.
             middle = abs(level - (along.min() + along.max()) / 2.0) / max(width, 1e-9)
@@ -181,11 +197,18 @@ def _best_cut(work: _Work) -> tuple[Floats, float] | None:
 
 
 def decompose(
-    points: Floats, tris: Ints, *, limit: float, least: float, most: int = MAX_PIECES
+    points: Floats,
+    tris: Ints,
+    *,
+    limit: float,
+    least: float,
+    most: int = MAX_PIECES,
+    is_open: bool = False,
 ) -> list[Floats]:
     """Cut one connected surface into nearly convex groups of points.
 
-    ``limit`` is the concavity (m) that is good enough, ``most`` the largest number of pieces.
+    ``limit`` is the concavity (m) that is good enough, ``most`` the largest number of pieces;
+    ``is_open`` says that the surface has a large hole, like a bowl of no thickness.
     """
     original = points[np.unique(tris)]
     first = hull_of(original, least=least)
@@ -197,35 +220,37 @@ def decompose(
         if not len(tris):
             return [original]
     whole = Soup(light[tris], np.zeros(len(tris), bool))
-    if concavity(whole, first) <= limit:
+    if concavity(whole, first, is_open) <= limit:
         return [original]
     scale = max(float(geometry.extent(original).max()), 1e-9)
     done: list[_Work] = []
-    queue = [_Work(whole, first, concavity(whole, first))]
+    queue = [_Work(whole, first, concavity(whole, first, is_open))]
     while queue:
         queue.sort(key=lambda work: work.concavity)
         work = queue.pop()
         if work.concavity <= limit or len(queue) + len(done) + 1 >= most:
             done.append(work)
             continue
-        cut = _best_cut(work)
+        cut = _best_cut(work, is_open)
         if cut is None:
             done.append(work)
             continue
         pieces = []
         for sign in (1.0, -1.0):
-            pieces += parts(clip(work.soup, sign * cut[0], sign * cut[1], scale), scale)
+            pieces += parts(
+                clip(work.soup, sign * cut[0], sign * cut[1], scale, not is_open), scale
+            )
         if len(pieces) < 2:
             done.append(work)
             continue
         for soup in pieces:
             hull = hull_of(soup.points, least=least)
-            queue.append(_Work(soup, hull, concavity(soup, hull)))
-    groups = _rejoin(done, limit, least)
+            queue.append(_Work(soup, hull, concavity(soup, hull, is_open)))
+    groups = _rejoin(done, limit, least, is_open)
     return groups if cluster is None else _with_originals(groups, points, cluster, scale)
 
 
-def _rejoin(done: list[_Work], limit: float, least: float) -> list[Floats]:
+def _rejoin(done: list[_Work], limit: float, least: float, is_open: bool) -> list[Floats]:
     """Undo cuts that turned out needless: join neighbours whose common hull is hardly larger."""
     work = sorted(done, key=lambda item: item.hull.volume)
     groups = [item.soup for item in work]
@@ -244,7 +269,7 @@ def _rejoin(done: list[_Work], limit: float, least: float) -> list[Floats]:
             hull = hull_of(both.points, least=least)
             if hull.volume > MERGE_GAIN * (hulls[index].volume + hulls[other].volume):
                 continue
-            if concavity(both, hull) > limit:
+            if concavity(both, hull, is_open) > limit:
                 continue
             groups[other], hulls[other] = both, hull
             del groups[index], hulls[index]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -96,7 +97,7 @@ def _light_up(scene: bpy.types.Scene, middle: Vector, radius: float) -> None:
     if background:
         background.inputs["Color"].default_value = (0.92, 0.94, 0.97, 1.0)
         background.inputs["Strength"].default_value = 0.65
-    sun = bpy.data.lights.new("sun", "SUN")
+    sun: Any = bpy.data.lights.new("sun", "SUN")
     sun.energy = 2.2
     sun.angle = 0.25
     holder = bpy.data.objects.new("sun", sun)
@@ -118,7 +119,7 @@ def _light_up(scene: bpy.types.Scene, middle: Vector, radius: float) -> None:
 
 
 def _settings(scene: bpy.types.Scene, path: Path) -> None:
-    render_settings = scene.render
+    render_settings: Any = scene.render
     render_settings.engine = "CYCLES"
     scene.cycles.device = "CPU"
     scene.cycles.samples = SAMPLES

@@ -18,13 +18,13 @@ import numpy as np
 
 from bridge.problems import Category, ProblemError
 
+from .simready_geometry import normals
 from .simready_hulls import Hull
 from .simready_load import Shape
 from .simready_mass import Body
 from .simready_materials import Look, Texture, TextureFolder
 from .simready_matter import Matter
 from .simready_presets import GENERIC, Label, Preset, safe_name, unique
-from .simready_geometry import normals
 
 VENDOR = "sceneCourier"
 
@@ -212,9 +212,7 @@ def _material(stage: Any, path: str, look: Look, folder: TextureFolder) -> Any:
         reader.CreateIdAttr("UsdPrimvarReader_float3")
         reader.CreateInput("varname", types.String).Set("displayColor")
         reader.CreateInput("fallback", types.Float3).Set(color)
-        shader.GetInput("diffuseColor").ConnectToSource(
-            reader.CreateOutput("result", types.Float3)
-        )
+        shader.GetInput("diffuseColor").ConnectToSource(reader.CreateOutput("result", types.Float3))
     put("metallic", types.Float, float(look.metallic), look.metallic_texture)
     put("roughness", types.Float, float(look.roughness), look.roughness_texture)
     put("opacity", types.Float, float(look.opacity), look.opacity_texture)

@@ -121,7 +121,7 @@ def _author_color(mesh: Any, data: bpy.types.Mesh, name: str, index: Any, count:
     """Write one colour attribute as displayColor (linear), by point or by corner."""
     from pxr import UsdGeom, Vt
 
-    attributes = data.color_attributes
+    attributes: Any = data.color_attributes
     source = attributes.get(name) or attributes.active_color or (attributes or [None])[0]
     if source is None:
         return
