@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import bpy
 from mathutils import Matrix
 
-from addon.recipes import blocks, caches, glb_file, plain, restore
+from addon.recipes import blocks, caches, glb_file, gltf_images, plain, restore
 from bridge import glb
 from bridge.problems import Category, ProblemError
 
@@ -79,6 +80,8 @@ def _write(
 ) -> dict[str, Any]:
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(output.stem + ".part.glb")
+    scratch = output.with_name(output.stem + ".tiles")
+    notes += gltf_images.make_exportable(_images(wishes), scratch)
     try:
         _export(temporary, bool(options.get("draco")), bool(options.get("animation")))
         progress(0.9, "Checking the GLB")
@@ -87,6 +90,7 @@ def _write(
         os.replace(temporary, output)
     finally:
         temporary.unlink(missing_ok=True)
+        shutil.rmtree(scratch, ignore_errors=True)
     if options.get("draco") and glb.DRACO not in info.extensions:
         notes.append("This Blender cannot compress with Draco: the file is sent uncompressed.")
     progress(1.0, "Exported")
@@ -267,13 +271,15 @@ def _prepare_animated(
     return triangles, list(materials.values())
 
 
+def _images(wishes: dict[str, dict[str, list[Any]]]) -> list[bpy.types.Image]:
+    """The images that the materials read, each once."""
+    nodes = [
+        node for channels in wishes.values() for several in channels.values() for node in several
+    ]
+    found = [getattr(node, "image", None) for node in nodes]
+    return list(dict.fromkeys(image for image in found if image is not None))
+
+
 def _image_bytes(wishes: dict[str, dict[str, list[Any]]]) -> int:
     """The images' size as plain 8-bit pixels: more than PNG or JPEG will need."""
-    sizes: dict[str, int] = {}
-    for channels in wishes.values():
-        for nodes in channels.values():
-            for node in nodes:
-                image = getattr(node, "image", None)
-                if image is not None:
-                    sizes[image.name_full] = image.size[0] * image.size[1] * 4
-    return sum(sizes.values())
+    return sum(image.size[0] * image.size[1] * 4 for image in _images(wishes))

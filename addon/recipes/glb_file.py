@@ -8,6 +8,7 @@ has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ _PROCEDURAL = {
     "TEX_NOISE", "TEX_VORONOI", "TEX_WAVE", "TEX_WHITE_NOISE", "TEX_SKY", "BEVEL",
     "AMBIENT_OCCLUSION", "LAYER_WEIGHT", "FRESNEL", "NEW_GEOMETRY", "OBJECT_INFO", "WIREFRAME",
 }  # fmt: skip
+
+_TILE = re.compile(r"\.[12]\d{3}$")
 
 Lost = dict[str, str]
 
@@ -180,7 +183,10 @@ def lost_textures(document: dict[str, Any], wishes: dict[str, dict[str, list[Any
     """
     written: dict[str, list[dict[str, Any]]] = {}
     for entry in document.get("materials", []):
-        written.setdefault(entry.get("name", ""), []).append(entry)
+        # The exporter makes a material for each tile of a tiled image: "Wood.1001".
+        name = str(entry.get("name", ""))
+        base = name if name in wishes else _TILE.sub("", name)
+        written.setdefault(base, []).append(entry)
     lost: dict[tuple[str, str, str], Lost] = {}
     for name, channels in wishes.items():
         entries = written.get(name, [])

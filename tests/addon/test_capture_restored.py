@@ -359,6 +359,38 @@ def test_float_pixels_keep_their_depth(
     assert image.file_format == "PNG" and image.is_dirty
 
 
+@pytest.mark.parametrize("kind", ["painted", "packed", "file", "data"])
+def test_float_colours_are_seen_as_in_blender(
+    capture: ModuleType, project: Path, tmp_path: Path, kind: str
+) -> None:
+    """Float colours are linear; in the GLB's 8-bit image they are sRGB."""
+    item = scenes.cube("Painted")
+    image = bpy.data.images.new("Deep", 8, 8, float_buffer=True, is_data=kind == "data")
+    linear = (0.1234567, 0.5, 0.75, 1.0)
+    if kind == "file":
+        # Written by hand-made rules in the images of Blender: a file whose values are linear.
+        image.source = "TILED"
+        scenes.fill(image, linear)
+        image.file_format = "OPEN_EXR"
+        with bpy.context.temp_override(edit_image=image):
+            bpy.ops.image.save_as(
+                filepath=str(project / "deep.<UDIM>.exr"), copy=True, check_existing=False
+            )
+        image = bpy.data.images.load(str(project / "deep.1001.exr"))
+        assert image.colorspace_settings.name == "Linear Rec.709"
+        assert list(image.pixels[:4]) == pytest.approx(linear, abs=1e-6)
+    else:
+        scenes.fill(image, linear)
+        if kind == "packed":
+            image.pack()
+    scenes.material(item, image)
+    result, path = send(capture, tmp_path / "job")
+    ((_, file),) = gltf.images(path).values()
+    seen = [31, 128, 191] if kind == "data" else [99, 188, 225]
+    _painted(file, tmp_path, [*(value / 255 for value in seen), 1])
+    assert result["lost_textures"] == []
+
+
 @pytest.mark.parametrize("deep", [False, True])
 def test_unsaved_tiles(capture: ModuleType, project: Path, tmp_path: Path, deep: bool) -> None:
     item = scenes.cube("Painted")
@@ -385,9 +417,11 @@ def test_unsaved_tiles(capture: ModuleType, project: Path, tmp_path: Path, deep:
         bpy.data.images.remove(again)
     result = scenes.export_capture(folder)
     files = [file for _, file in gltf.images(Path(result["path"])).values()]
-    assert files
-    if not deep:
-        _painted(files[0], tmp_path, [31 / 255, 128 / 255, 191 / 255, 1])
+    assert files and result["lost_textures"] == []
+    assert sorted(path.name for path in (folder / "package").iterdir()) == ["asset.glb"]
+    # Floats are linear and become sRGB, as in any 8-bit file.
+    colour = [99 / 255, 188 / 255, 225 / 255] if deep else [31 / 255, 128 / 255, 191 / 255]
+    _painted(files[0], tmp_path, [*colour, 1])
 
 
 def test_image_without_users_is_left_out(capture: ModuleType, tmp_path: Path) -> None:
