@@ -347,6 +347,7 @@ class SCENE_COURIER_OT_import_job(_JobOperator, bpy.types.Operator):
         try:
             store = now.open_store()
             job = store.find(self.job_id)
+            self.job_id = job.id
             report = self._import(context, job)
         except ProblemError as error:
             return self._failed(context, now, error.problem)
@@ -364,6 +365,7 @@ class SCENE_COURIER_OT_import_job(_JobOperator, bpy.types.Operator):
         said = [*report.lost, *report.notes]
         notes = job.notes + [text for text in said if text not in job.notes]
         self._mark(store, job, notes)
+        now.import_problems.pop(job.id, None)
         now.click_problem = None
         now.stale()
         pump.tick()

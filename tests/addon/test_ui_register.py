@@ -14,7 +14,7 @@ from tests.support.extension import ROOT
 
 bpy = pytest.importorskip("bpy")
 
-from .ui_support import Courier, courier  # noqa: E402, F401
+from .ui_support import Courier, courier, operator_type  # noqa: E402, F401
 
 OPERATORS = {
     "send",
@@ -71,8 +71,7 @@ def test_each_operator_is_there_and_says_what_it_does(courier: Courier) -> None:
     found = our_operators()
     assert set(found) == OPERATORS
     for name in found:
-        assert hasattr(bpy.ops.scene_courier, name)
-        rna = getattr(bpy.ops.scene_courier, name).get_rna_type()
+        rna = operator_type(f"scene_courier.{name}")
         assert len(rna.description) > 15, name
         assert not rna.description.endswith("."), "Blender adds the full stop itself"
         for prop in rna.properties:
@@ -82,7 +81,8 @@ def test_each_operator_is_there_and_says_what_it_does(courier: Courier) -> None:
 
 
 def test_no_property_could_hold_a_key(courier: Courier) -> None:
-    groups = [cls.bl_rna for cls in our_operators().values()]
+    groups = [operator_type(f"scene_courier.{name}") for name in our_operators()]
+    assert any("job_id" in rna.properties for rna in groups)
     groups += [bpy.context.scene.scene_courier.bl_rna, bpy.context.scene.scene_courier.rigyd.bl_rna]
     groups += [bpy.context.window_manager.scene_courier.bl_rna]
     groups += [bpy.context.preferences.addons[courier.extension.name].preferences.bl_rna]
@@ -93,7 +93,9 @@ def test_no_property_could_hold_a_key(courier: Courier) -> None:
 
 
 def test_only_the_import_changes_the_scene(courier: Courier) -> None:
-    undoing = {name for name, cls in our_operators().items() if "UNDO" in getattr(cls, "bl_options", ())}
+    undoing = {
+        name for name, cls in our_operators().items() if "UNDO" in getattr(cls, "bl_options", ())
+    }
     assert undoing == {"import_job"}
 
 

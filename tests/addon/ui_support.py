@@ -190,7 +190,7 @@ class Layout:
         if text and name != "operator":
             drawn.texts.append(text)
         if name == "operator":
-            rna = getattr(bpy.types, _class_name(given["operator"])).bl_rna
+            rna = operator_type(given["operator"])
             values: dict[str, Any] = {}
             label = text or rna.name
             drawn.buttons.append((given["operator"], label, self._is_enabled(), values))
@@ -218,9 +218,10 @@ class Layout:
         return Layout(drawn, self)
 
 
-def _class_name(operator: str) -> str:
-    group, _dot, name = operator.partition(".")
-    return f"{group.upper()}_OT_{name}"
+def operator_type(name: str) -> Any:
+    """Blender's description of an operator ("scene_courier.send"), with its properties."""
+    group, _dot, rest = name.partition(".")
+    return getattr(getattr(bpy.ops, group), rest).get_rna_type()
 
 
 def draw(panel: str) -> Drawn:
