@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -92,10 +93,14 @@ def test_converted_asset(extension: Any, converted: tuple[Path, Any]) -> None:
     shown = [item for item in shown if item.name != report.ground]
     assert lowest(shown) == pytest.approx(0.4, abs=1e-4)
     start = place(body)
+    upright = body.matrix_world.to_quaternion()
     body.location.z += 0.5
     places: dict[int, Any] = {}
     play(200, lambda frame: places.setdefault(frame, place(body)))
     assert abs(lowest(shown) - 0.4) < MILLIMETRE
     assert (places[200] - places[150]).length < MILLIMETRE
-    # It landed flat on four legs, and still stands on them.
+    # It landed flat on its four legs: it stands on them, and was not thrown about.
     assert places[200].z == pytest.approx(start.z, abs=0.005)
+    graph = bpy.context.evaluated_depsgraph_get()
+    turned = body.evaluated_get(graph).matrix_world.to_quaternion()
+    assert math.degrees(turned.rotation_difference(upright).angle) < 10

@@ -339,3 +339,38 @@ def test_joints_and_velocities_are_told(simready: Any, tmp_path: Path) -> None:
     hinge = bpy.data.objects["Hinge"]
     assert value(hinge, "physics:lowerLimit") == -30
     assert value(hinge, "physics:body0") == ["/Crate"]
+
+
+def test_another_first_frame(simready: Any, tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 40, 400
+    report = simready.import_simready(bpy.context, usd_assets.crate(tmp_path / "crate.usdc"))
+    cache = scene.rigidbody_world.point_cache
+    assert (cache.frame_start, cache.frame_end) == (40, 400)
+    drop(report)
+    heights: dict[int, float] = {}
+    play(200, lambda frame: heights.setdefault(frame, place(body_of(report)).z))
+    assert heights[40] == pytest.approx(0.95, abs=1e-3)
+    assert heights[46] < 0.8
+    assert heights[200] == pytest.approx(0.45, abs=MILLIMETRE)
+
+
+def test_it_falls_in_a_saved_file_too(simready: Any, tmp_path: Path) -> None:
+    report = simready.import_simready(bpy.context, usd_assets.crate(tmp_path / "crate.usdc"))
+    drop(report)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    body = body_of(report)
+    assert value(body, "SimReady_Metadata")["asset_name"] == "Crate"
+    assert value(body, "physics:diagonalInertia") == pytest.approx([2.1, 2.1, 2.0])
+    play(150)
+    assert body.rigid_body.mass == pytest.approx(12.5)
+    assert place(body).z == pytest.approx(0.45, abs=MILLIMETRE)
+
+
+def test_without_a_window_as_in_a_timer(simready: Any, tmp_path: Path) -> None:
+    path = usd_assets.crate(tmp_path / "crate.usdc")
+    with bpy.context.temp_override(window=None):
+        assert bpy.context.window is None
+        report = simready.import_simready(bpy.context, path)
+    assert report.physics and body_of(report).rigid_body.mass == pytest.approx(12.5)

@@ -239,6 +239,13 @@ def test_replace_takes_only_its_own_jobs_import(simready: Any, crate: Path, tmp_
     lamp.parent = body_of(first)
     lamp.location = (1, 1, 1)
     bpy.context.view_layer.update()
+    # Made by the artist in place of an imported object, under its name.
+    hulls = collection_of(first).children[0].objects
+    (theirs,) = (item for item in hulls if item.name.startswith("hull_1"))
+    name = theirs.name
+    bpy.data.meshes.remove(theirs.data)
+    own = bpy.data.objects.new(name, None)
+    collection_of(first).objects.link(own)
     stood = lamp.matrix_world.translation.copy()
     second = simready.import_simready(bpy.context, crate, name="Asset", job_id="mine", replace=True)
     assert second.collection == "Asset"
@@ -249,10 +256,11 @@ def test_replace_takes_only_its_own_jobs_import(simready: Any, crate: Path, tmp_
     assert other.collection in bpy.data.collections
     assert lamp.name in bpy.context.scene.collection.objects
     assert (lamp.matrix_world.translation - stood).length < 1e-5
-    assert any("Lamp" in note for note in second.notes)
+    assert own.name in bpy.context.scene.collection.objects
+    assert any("Lamp" in note and name in note for note in second.notes)
     counts = {kind: len(names) for kind, names in ids().items()}
     wanted = {kind: len(names) for kind, names in clean.items()}
-    assert counts == {**wanted, "objects": wanted["objects"] + 1}
+    assert counts == {**wanted, "objects": wanted["objects"] + 2}
     for name in ("Crate", "Body", "hull_0"):
         assert bpy.data.objects[name] == made[name]
     assert body_of(second).rigid_body.mass == pytest.approx(12.5)
