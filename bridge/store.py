@@ -12,45 +12,16 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from .jobs import Job, Request, Result, State, Step, StepKind
+from .jobs import Job, Request, State, Step, StepKind
 from .problems import Category, Problem, ProblemError
+from .rows import JOB_FIELDS, TABLES, encode, to_job, to_request, to_row, to_step
 
 FILE_NAME = "courier.sqlite"
 # A reader accepts newer minor schemas (added columns and tables), never another major one.
 SCHEMA_MAJOR, SCHEMA_MINOR = 1, 0
-
-_JSON_FIELDS = ("remote", "options", "origin", "notes", "results", "problem")
-_JOB_FIELDS = tuple(f.name for f in fields(Job))
-_TABLES = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY, service TEXT NOT NULL, name TEXT NOT NULL, account TEXT NOT NULL,
-    base_url TEXT NOT NULL, key_print TEXT NOT NULL, source TEXT NOT NULL, state TEXT NOT NULL,
-    state_text TEXT NOT NULL, waiting_reason TEXT NOT NULL, phase_done REAL NOT NULL,
-    phase_total REAL NOT NULL, phase_unit TEXT NOT NULL, rate REAL NOT NULL,
-    remote_id TEXT NOT NULL, remote TEXT NOT NULL, options TEXT NOT NULL,
-    input_kind TEXT NOT NULL, input_path TEXT NOT NULL, results_dir TEXT NOT NULL,
-    results TEXT NOT NULL, problem TEXT, price REAL, approved_credits REAL, credits_charged REAL,
-    cancel_requested INTEGER NOT NULL, origin TEXT NOT NULL, imported_at REAL,
-    group_id TEXT NOT NULL, notes TEXT NOT NULL, created_at REAL NOT NULL,
-    updated_at REAL NOT NULL, due_at REAL NOT NULL, revision INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS jobs_revision ON jobs (revision);
-CREATE INDEX IF NOT EXISTS jobs_created ON jobs (created_at);
-CREATE TABLE IF NOT EXISTS forgotten (id TEXT PRIMARY KEY, revision INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS steps (
-    job_id TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,
-    answer TEXT, attempt INTEGER NOT NULL, started_at REAL NOT NULL, finished_at REAL,
-    PRIMARY KEY (job_id, name));
-CREATE TABLE IF NOT EXISTS requests (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, args TEXT NOT NULL,
-    state TEXT NOT NULL, answer TEXT, problem TEXT, asked_at REAL NOT NULL, answered_at REAL,
-    revision INTEGER NOT NULL, UNIQUE (kind, args));
-INSERT OR IGNORE INTO meta VALUES ('revision', '0');
-"""
 
 
 class Store:
@@ -104,7 +75,7 @@ class Store:
                 self._db.execute("PRAGMA journal_mode=WAL")
             except sqlite3.OperationalError:
                 self._db.execute("PRAGMA journal_mode=DELETE")
-            self._db.executescript(f"BEGIN IMMEDIATE;{_TABLES}COMMIT;")
+            self._db.executescript(f"BEGIN IMMEDIATE;{TABLES}COMMIT;")
             self._db.execute(f"PRAGMA user_version={SCHEMA_MAJOR * 1000 + SCHEMA_MINOR}")
         self._db.execute("PRAGMA synchronous=FULL")
 
@@ -128,7 +99,7 @@ class Store:
         """Add a job; it is durable when this returns."""
         with _Transaction(self._db):
             job.revision = self._next_revision()
-            row = _to_row(job)
+            row = to_row(job)
             marks = ",".join("?" * len(row))
             self._db.execute(
                 f"INSERT INTO jobs ({','.join(row)}) VALUES ({marks})", [*row.values()]
@@ -138,14 +109,14 @@ class Store:
     def job(self, job_id: str) -> Job | None:
         """The job with exactly this id, or None."""
         row = self._db.execute("SELECT * FROM jobs WHERE id=?", (job_id,)).fetchone()
-        return _to_job(row) if row else None
+        return to_job(row) if row else None
 
     def find(self, prefix: str) -> Job:
         """The one job whose id begins with ``prefix``; ProblemError(INPUT) when not exactly one."""
         pattern = prefix.lower().replace("%", "").replace("_", "") + "%"
         rows = self._db.execute("SELECT * FROM jobs WHERE id LIKE ? LIMIT 2", (pattern,)).fetchall()
         if len(rows) == 1 and prefix:
-            return _to_job(rows[0])
+            return to_job(rows[0])
         more = "fits several jobs" if len(rows) > 1 else "is not in the list"
         raise ProblemError(
             Category.INPUT,
@@ -156,7 +127,7 @@ class Store:
     def jobs(self) -> list[Job]:
         """All jobs, newest first."""
         rows = self._db.execute("SELECT * FROM jobs ORDER BY created_at DESC, id").fetchall()
-        return [_to_job(row) for row in rows]
+        return [to_job(row) for row in rows]
 
     def open_jobs(self) -> list[Job]:
         """Jobs that have not ended, oldest first."""
@@ -164,7 +135,7 @@ class Store:
         rows = self._db.execute(
             "SELECT * FROM jobs WHERE state NOT IN (?,?,?) ORDER BY created_at, id", ended
         ).fetchall()
-        return [_to_job(row) for row in rows]
+        return [to_job(row) for row in rows]
 
     def update_job(self, job_id: str, **changes: Any) -> Job:
         """Change fields of a job, durably, and raise the revision. KeyError if it is not there."""
@@ -178,10 +149,10 @@ class Store:
             return self._update(job_id, changes) if job and job.state in states else None
 
     def _update(self, job_id: str, changes: dict[str, Any]) -> Job:
-        unknown = set(changes) - set(_JOB_FIELDS)
+        unknown = set(changes) - set(JOB_FIELDS)
         if unknown or not changes:
             raise TypeError(f"not fields of a job: {sorted(unknown)}")
-        values = {name: _encode(name, value) for name, value in changes.items()}
+        values = {name: encode(name, value) for name, value in changes.items()}
         values["updated_at"] = time.time()
         values["revision"] = self._next_revision()
         sets = ",".join(f"{name}=?" for name in values)
@@ -233,7 +204,7 @@ class Store:
             gone = self._db.execute(
                 "SELECT id FROM forgotten WHERE revision>? AND revision<=?", (revision, newest)
             )
-            return newest, [_to_job(row) for row in rows], [row[0] for row in gone]
+            return newest, [to_job(row) for row in rows], [row[0] for row in gone]
         finally:
             self._db.execute("COMMIT")
 
@@ -248,14 +219,14 @@ class Store:
         row = self._db.execute(
             "SELECT * FROM steps WHERE job_id=? AND name=?", (job_id, name)
         ).fetchone()
-        return _to_step(row) if row else None
+        return to_step(row) if row else None
 
     def steps(self, job_id: str) -> list[Step]:
         """All steps of a job in the order in which they began."""
         rows = self._db.execute(
             "SELECT * FROM steps WHERE job_id=? ORDER BY started_at, rowid", (job_id,)
         ).fetchall()
-        return [_to_step(row) for row in rows]
+        return [to_step(row) for row in rows]
 
     def begin_step(self, job_id: str, name: str, kind: StepKind) -> Step:
         """Note that a step is about to run (again); it counts the attempts."""
@@ -325,14 +296,14 @@ class Store:
             "SELECT * FROM requests WHERE kind=? AND args=?",
             (kind, json.dumps(args, sort_keys=True)),
         ).fetchone()
-        return _to_request(row) if row else None
+        return to_request(row) if row else None
 
     def pending_requests(self) -> list[Request]:
         """Questions that wait for the worker, oldest first."""
         rows = self._db.execute(
             "SELECT * FROM requests WHERE state='pending' ORDER BY asked_at"
         ).fetchall()
-        return [_to_request(row) for row in rows]
+        return [to_request(row) for row in rows]
 
     def answer(self, request_id: int, answer: Any = None, problem: Problem | None = None) -> None:
         """The worker's answer: data, or a problem."""
@@ -398,64 +369,4 @@ def _unusable(path: Path, error: Exception) -> ProblemError:
         f"Check that “{path.parent}” is writable and has free space; if the file is damaged, "
         "move it away and start again: job folders stay where they are.",
         f"{path}: {error}",
-    )
-
-
-def _encode(name: str, value: Any) -> Any:
-    if name == "results":
-        return json.dumps([result.to_dict() for result in value])
-    if name == "problem":
-        return json.dumps(value.to_dict()) if value is not None else None
-    if name in _JSON_FIELDS:
-        return json.dumps(value)
-    if isinstance(value, State):
-        return value.value
-    return int(value) if isinstance(value, bool) else value
-
-
-def _to_row(job: Job) -> dict[str, Any]:
-    return {name: _encode(name, getattr(job, name)) for name in _JOB_FIELDS}
-
-
-def _to_job(row: sqlite3.Row) -> Job:
-    known = set(row.keys())
-    values = {name: row[name] for name in _JOB_FIELDS if name in known}
-    for name in ("remote", "options", "origin", "notes"):
-        values[name] = json.loads(values[name])
-    values["results"] = [Result(**result) for result in json.loads(values["results"])]
-    problem = values["problem"]
-    values["problem"] = Problem.from_dict(json.loads(problem)) if problem else None
-    values["cancel_requested"] = bool(values["cancel_requested"])
-    try:
-        values["state"] = State(values["state"])
-    except ValueError:
-        # A newer version's state: show it, leave it to that version's worker.
-        values["state_text"] = str(values["state"])
-        values["state"] = State.WAITING
-    return Job(**values)
-
-
-def _to_step(row: sqlite3.Row) -> Step:
-    return Step(
-        job_id=row["job_id"],
-        name=row["name"],
-        kind=StepKind(row["kind"]),
-        status=row["status"],
-        answer=json.loads(row["answer"]) if row["answer"] is not None else None,
-        attempt=row["attempt"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-    )
-
-
-def _to_request(row: sqlite3.Row) -> Request:
-    return Request(
-        id=row["id"],
-        kind=row["kind"],
-        args=json.loads(row["args"]),
-        state=row["state"],
-        answer=json.loads(row["answer"]) if row["answer"] is not None else None,
-        problem=Problem.from_dict(json.loads(row["problem"])) if row["problem"] else None,
-        asked_at=row["asked_at"],
-        answered_at=row["answered_at"],
     )
