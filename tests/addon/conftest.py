@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.extension import Extension, archive
+
+if TYPE_CHECKING:
+    from tests.addon.ui_support import Courier
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +47,15 @@ def clean_scene(extension: Extension) -> Iterator[None]:
     assert extension.enabled
     yield
     bpy.ops.wm.read_homefile(use_empty=True)
+
+
+@pytest.fixture
+def courier(
+    extension: Extension, clean_scene: None, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Courier]:
+    """The extension, newly registered, with a data folder of its own and no worker."""
+    from tests.addon.ui_support import newly_registered
+
+    monkeypatch.setenv("SCENE_COURIER_NO_WORKER", "1")
+    with newly_registered(extension, home) as made:
+        yield made

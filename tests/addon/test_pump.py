@@ -11,7 +11,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from .ui_support import Courier, courier, cube  # noqa: E402, F401
+from .ui_support import Courier, cube  # noqa: E402
 
 
 def test_the_list_mirrors_the_store_newest_first(courier: Courier) -> None:
@@ -87,7 +87,7 @@ def test_a_busy_store_leaves_the_panel_as_it_was(courier: Courier) -> None:
         courier.tick(2)
         assert courier.rows() == [job.id]
         assert courier.now.problem is None
-        with pytest.raises(RuntimeError, match="busy at the moment. Try again"):
+        with pytest.raises(RuntimeError, match=r"busy at the moment\. Try again"):
             bpy.ops.scene_courier.cancel_job(job_id=job.id)
         other.execute("ROLLBACK")
     finally:

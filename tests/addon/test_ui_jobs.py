@@ -11,7 +11,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from .ui_support import Courier, courier, cube  # noqa: E402, F401
+from .ui_support import Courier, cube  # noqa: E402
 
 Make = Callable[..., Any]
 

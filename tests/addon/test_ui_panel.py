@@ -10,7 +10,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from .ui_support import Courier, Drawn, Layout, courier, cube, draw  # noqa: E402, F401
+from .ui_support import Courier, Drawn, Layout, cube, draw  # noqa: E402
 
 MB = 1024 * 1024
 SEND, JOBS = "SCENE_COURIER_PT_send", "SCENE_COURIER_PT_jobs"

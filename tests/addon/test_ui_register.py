@@ -14,7 +14,7 @@ from tests.support.extension import ROOT
 
 bpy = pytest.importorskip("bpy")
 
-from .ui_support import Courier, courier, operator_type  # noqa: E402, F401
+from .ui_support import Courier, operator_type  # noqa: E402
 
 OPERATORS = {
     "send",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send: a click becomes a complete job folder and a durable row, or nothing at all and a sentence."""
+"""Send: a click becomes a complete job folder and a durable row, or a sentence and nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from .ui_support import Courier, courier, cube  # noqa: E402, F401
+from .ui_support import Courier, cube  # noqa: E402
 
 
 def send(**more: object) -> None:

@@ -8,6 +8,7 @@ of its API, so that what passes here also draws there.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import bpy
-import pytest
 
 from tests.support.extension import Extension
 
@@ -69,13 +69,12 @@ class Courier:
             assert not thread.is_alive()
 
 
-@pytest.fixture
-def courier(
-    extension: Extension, clean_scene: None, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Courier]:
-    """The extension, newly registered, with a data folder of its own and no worker."""
-    monkeypatch.setenv("SCENE_COURIER_NO_WORKER", "1")
-    # What enabling does, without Blender's own work on all extensions around it (seconds).
+@contextlib.contextmanager
+def newly_registered(extension: Extension, home: Path) -> Iterator[Courier]:
+    """The extension with a session of its own, for the data folder ``home``.
+
+    Does what enabling does, without Blender's own work on all extensions around it (seconds).
+    """
     addon = extension.module("addon")
     addon.unregister()
     addon.register()
@@ -143,7 +142,7 @@ class _Properties:
     def __setattr__(self, name: str, value: Any) -> None:
         prop = self._rna.properties[name]
         if prop.type == "ENUM":
-            assert value in prop.enum_items.keys(), (name, value)
+            assert value in set(prop.enum_items.keys()), (name, value)
         elif prop.type == "STRING":
             assert isinstance(value, str), (name, value)
         else:
@@ -163,7 +162,7 @@ class Layout:
         if not name.startswith("_") and name != "drawn":
             prop = bpy.types.UILayout.bl_rna.properties[name]
             if prop.type == "ENUM":
-                assert value in prop.enum_items.keys(), (name, value)
+                assert value in set(prop.enum_items.keys()), (name, value)
         object.__setattr__(self, name, value)
 
     def _is_enabled(self) -> bool:
