@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .outcomes import Lost, Outcome, Refused, Unsent
 from .problems import Category, Problem, ProblemError
 from .redact import technical
 
@@ -291,4 +292,31 @@ def _by_status(label: str, status: int, message: str) -> Problem:
         Category.SERVICE,
         f"{label} has a fault of its own.",
         "Try again later. If it stays, tell the service.",
+    )
+
+
+def outcome(label: str, error: HttpError, complete: bool) -> Outcome:
+    """What a failed exchange means for a request that may be sent only once.
+
+    ``complete`` says whether its last piece was about to leave. A clear no (4xx, 307, 308) is
+    Refused whenever it came; anything else is Unsent before that moment and Lost after it: a
+    gateway's 5xx does not tell whether the service behind it took the request.
+    """
+    status = error.status
+    kind: type[Outcome] = Lost if complete else Unsent
+    if status is not None and (400 <= status < 500 or status in (307, 308)) and status != 408:
+        kind = Refused
+    if kind is not Lost:
+        return kind.wrap(
+            error.problem,
+            status=status,
+            transient=error.transient,
+            retry_after=error.retry_after,
+        )
+    return Lost(
+        Category.IN_DOUBT,
+        f"{label} did not confirm the submission after everything had been sent.",
+        f"It may have arrived. {label}'s job list is searched before anything is sent again.",
+        error.problem.technical,
+        status=status,
     )

@@ -29,8 +29,7 @@ from . import __version__, answers, faults
 from .answers import Answer
 from .credentials import clean_key
 from .faults import HttpError
-from .outcomes import Lost, Refused, Unsent
-from .problems import Canceled, Category, ProblemError
+from .problems import Canceled, ProblemError
 from .redact import remember, technical
 from .route import ca_bundle, check_url, is_loopback, origin, proxies_for
 from .settings import Settings
@@ -232,6 +231,7 @@ class Http:
         whole, Refused when the service said no, Lost when everything was sent and no valid answer
         came; Canceled, or the upload's own ProblemError, before the last piece.
         """
+        accepted = False  # a 2xx was heard, even if it came before we had sent everything
         try:
             # A connection of its own: a kept one may just be closing, which would look like Lost.
             with PlainSession() as session:
@@ -239,20 +239,19 @@ class Http:
                 try:
                     if not 200 <= response.status_code < 300:
                         raise self._error(response)
+                    accepted = True
                     answer = self._read(response)
+                    if not valid(answer.data):
+                        raise faults.unreadable(self.label, answer.status, "not what was expected")
+                    return answer
                 finally:
                     response.close()
         except HttpError as error:
-            raise self._outcome(error, upload.committed) from None
+            raise faults.outcome(self.label, error, accepted or upload.committed) from None
         except Exception as error:
             if not upload.committed:
                 raise
-            raise self._outcome(faults.unexpected(self.label, error), True) from None
-        if not valid(answer.data):
-            raise self._outcome(
-                faults.unreadable(self.label, answer.status, "not the expected answer"), True
-            )
-        return answer
+            raise faults.outcome(self.label, faults.unexpected(self.label, error), True) from None
 
     def put_file(
         self, url: str, upload: Upload, *, headers: Mapping[str, str] | None = None
@@ -288,26 +287,6 @@ class Http:
         upload.watch = watch
         sent_headers = {"Content-Type": upload.content_type, **(headers or {})}
         return self._exchange(session, watch, method, target, data=upload, headers=sent_headers)
-
-    def _outcome(self, error: HttpError, complete: bool) -> Unsent | Refused | Lost:
-        status = error.status
-        known = {
-            "status": status,
-            "transient": error.transient,
-            "retry_after": error.retry_after,
-        }
-        if status is not None and 300 <= status < 500 and status not in (301, 302, 303, 408):
-            return Refused.wrap(error.problem, **known)  # type: ignore[arg-type, return-value]
-        if not complete:
-            return Unsent.wrap(error.problem, **known)  # type: ignore[arg-type, return-value]
-        return Lost(
-            Category.IN_DOUBT,
-            f"{self.label} did not confirm the submission after everything had been sent.",
-            f"It may have arrived. {self.label}'s job list is searched before anything is sent "
-            "again.",
-            error.problem.technical,
-            status=status,
-        )
 
     # -- one exchange ---------------------------------------------------------------------------
 

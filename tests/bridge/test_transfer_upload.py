@@ -220,6 +220,17 @@ def test_a_good_status_without_a_job_is_in_doubt(model: Path, body: bytes) -> No
         submit(server, model)
 
 
+def test_a_yes_before_the_end_is_never_taken_for_unsent(model: Path) -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.read_body(100_000, keep=False)
+        exchange.reply(202, b"{garbage")
+        exchange.released.wait(0.3)
+        exchange.reset()
+
+    with FaultServer(script) as server, pytest.raises(Lost):
+        submit(server, model)
+
+
 @pytest.mark.parametrize("status", [301, 302, 303])
 def test_a_redirected_submit_is_not_followed_and_in_doubt(model: Path, status: int) -> None:
     reply = whole(lambda exchange: exchange.reply(status, b"", {"Location": "/elsewhere"}))
