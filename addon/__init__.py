@@ -12,7 +12,15 @@ import importlib
 from types import ModuleType
 
 # In the order in which they are registered: a module may use the classes of those before it.
-_PARTS = ("preferences", "properties", "operators_send", "operators_jobs", "panels", "pump")
+_PARTS = (
+    "preferences",
+    "properties",
+    "operators_send",
+    "operators_jobs",
+    "operators_import",
+    "panels",
+    "pump",
+)
 _registered: list[ModuleType] = []
 
 

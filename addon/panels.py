@@ -59,7 +59,7 @@ class SCENE_COURIER_PT_send(bpy.types.Panel):
         settings = properties.of_scene(context.scene)
         group = properties.of_window(context)
         service, account = settings.service, group.account
-        for problem in (now.problem, now.worker_problem):
+        for problem in (now.problem, now.worker.problem):
             if problem is not None:
                 box = interface.draw_problem(context, layout, problem)
                 box.operator("scene_courier.refresh", text="Try Again", icon="FILE_REFRESH")

@@ -64,7 +64,7 @@ class SceneCourierPreferences(bpy.types.AddonPreferences):
         row = layout.row()
         row.operator("scene_courier.reveal_data_folder", icon="FILE_FOLDER")
         row.operator("scene_courier.refresh", icon="FILE_REFRESH")
-        for problem in (now.problem, now.worker_problem):
+        for problem in (now.problem, now.worker.problem):
             if problem is not None:
                 box = layout.box()
                 box.label(text=problem.sentence, icon="ERROR")
@@ -82,7 +82,7 @@ def _line(layout: Any, label: str, text: str) -> None:
 
 def worker_text(now: session.Session) -> str:
     """What the worker is doing, in a sentence."""
-    if now.worker_problem is not None:
+    if now.worker.problem is not None:
         return "Could not be started"
     if now.active:
         return f"{now.active} job{'s' if now.active != 1 else ''} under way"

@@ -10,7 +10,6 @@ chore cannot touch Blender by accident.
 from __future__ import annotations
 
 import importlib
-import os
 import threading
 import time
 import uuid
@@ -24,6 +23,7 @@ from urllib.parse import urlsplit
 from ..bridge import paths
 from ..bridge.jobs import DEFAULT_ACCOUNT, SANDBOX, Job, State
 from ..bridge.problems import Category, Problem, ProblemError
+from .worker_watch import WorkerWatch
 
 if TYPE_CHECKING:
     from ..bridge.store import Store
@@ -40,9 +40,6 @@ PANEL_SECONDS = 4.0
 ASK_SECONDS = 60.0
 PRICE_AGE = 300.0
 STATE_AGE = 30.0
-#: between two attempts to start the worker, and the longest pause after failures (seconds)
-WORKER_SECONDS = 5.0
-WORKER_LONGEST = 300.0
 
 PRICE_OF_FILE = {"rigyd": "glb_to_simready"}
 
@@ -67,12 +64,12 @@ class Session:
         self.revision = 0
         self.changes = 0  # counts what a panel would show differently
         self.order_changes = 0
+        self._seen = 0
         #: the data folder or the store cannot be used
         self.problem: Problem | None = None
         #: the last Send, or another click, did not work
         self.click_problem: Problem | None = None
-        self.worker_problem: Problem | None = None
-        self.worker_failures = 0
+        self.worker = WorkerWatch()
         self.drawn_at = -1e9
         self.drawn_in = 0  # the window (its pointer, as a number) that drew the panel last
         #: the last look did not take over everything yet
@@ -98,7 +95,6 @@ class Session:
         self._retry_store_at = 0.0
         self._pairs: set[tuple[str, str]] = {("rigyd", DEFAULT_ACCOUNT)}
         self._asked: dict[tuple[str, str, str], float] = {}
-        self._worker_at = -1e9
         self._chores: dict[str, threading.Thread] = {}
         self._home: Path | None = None
 
@@ -176,7 +172,6 @@ class Session:
         is busy leaves everything as it was.
         """
         now = time.monotonic() if now is None else now
-        before = self.changes
         if self._try_store(now):
             try:
                 self._read()
@@ -192,7 +187,9 @@ class Session:
                     f"{type(error).__name__}: {error}",
                 )
                 self.changes += 1
-        return self.changes != before
+        # A chore may have changed something since the last look.
+        changed, self._seen = self.changes != self._seen, self.changes
+        return changed
 
     def _read(self) -> None:
         assert self.store is not None
@@ -392,41 +389,14 @@ class Session:
         self.chore(f"online access {online}", work)
 
     def wake_worker(self, now: float | None = None, *, at_once: bool = False) -> None:
-        """See to it, in a thread, that a worker runs.
-
-        Tried every 5 s at most while something waits for the worker; after failures the pause
-        doubles up to 5 minutes. ``SCENE_COURIER_NO_WORKER=1`` switches it off.
-        """
-        if os.environ.get("SCENE_COURIER_NO_WORKER", "") == "1":
-            return
+        """See to it, in a thread, that a worker runs; see ``worker_watch``."""
         now = time.monotonic() if now is None else now
-        pause = min(WORKER_LONGEST, WORKER_SECONDS * 2**self.worker_failures)
-        if now - self._worker_at < pause and not at_once:
-            return
-        self._worker_at = now
-        home = self.home
+        if self.worker.due(now, at_once=at_once):
+            self.chore("worker", lambda: self._start_worker(self.home))
 
-        def work() -> None:
-            from ..bridge import launch
-
-            problem: Problem | None = None
-            try:
-                launch.ensure_worker(home)
-            except ProblemError as error:
-                problem = error.problem
-            except Exception as error:
-                problem = Problem(
-                    Category.INTERNAL,
-                    "The part of Scene Courier that does the work could not be started.",
-                    f"Look at “{home / 'worker.log'}”.",
-                    f"{type(error).__name__}: {error}",
-                )
-            self.worker_failures = 0 if problem is None else min(self.worker_failures + 1, 6)
-            if problem != self.worker_problem:
-                self.worker_problem = problem
-                self.changes += 1
-
-        self.chore("worker", work)
+    def _start_worker(self, home: Path) -> None:
+        if self.worker.start(home):
+            self.changes += 1
 
 
 def _preload() -> None:

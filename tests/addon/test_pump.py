@@ -246,9 +246,30 @@ def test_starting_the_worker_backs_off_after_failures(
         courier.settle()
     # At 0, then after 10, 20 and 40 seconds more.
     assert len(tried) == 4
-    assert courier.now.worker_problem.sentence == "It does not start."
+    assert courier.now.worker.problem.sentence == "It does not start."
     monkeypatch.setattr(launch, "ensure_worker", lambda _home: tried.append(1))
     courier.now.wake_worker(clock + 200, at_once=True)
     courier.settle()
-    assert len(tried) == 5 and courier.now.worker_problem is None
-    assert courier.now.worker_failures == 0
+    assert len(tried) == 5 and courier.now.worker.problem is None
+    assert courier.now.worker.failures == 0
+
+
+def test_what_a_chore_found_out_is_drawn(courier: Courier, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SCENE_COURIER_NO_WORKER")
+    courier.look()
+    courier.settle()
+    launch, interface = courier.part("bridge.launch"), courier.part("addon.interface")
+
+    def refuse(_home: object) -> None:
+        raise OSError("no such program")
+
+    drawn: list[int] = []
+    monkeypatch.setattr(launch, "ensure_worker", refuse)
+    monkeypatch.setattr(interface, "redraw", lambda _context: drawn.append(1))
+    courier.tick(2)
+    drawn.clear()
+    courier.now.wake_worker(at_once=True)
+    courier.settle()
+    courier.tick()
+    assert drawn == [1]
+    assert "OSError: no such program" in courier.now.worker.problem.technical

@@ -151,7 +151,7 @@ def test_problems_have_their_hint_and_a_way_on(courier: Courier) -> None:
     assert "The selection has no mesh." in drawn.text and "Select at least one mesh" in drawn.text
     assert bpy.ops.scene_courier.dismiss() == {"FINISHED"}
     assert "The selection has no mesh." not in draw(SEND).text
-    courier.now.worker_problem = problem(courier, "internal", "It did not start.", "Read the log.")
+    courier.now.worker.problem = problem(courier, "internal", "It did not start.", "Read the log.")
     drawn = draw(SEND)
     assert "It did not start. Read the log." in drawn.text
     assert drawn.has("scene_courier.refresh", "Try Again")

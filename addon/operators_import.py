@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operator that brings a finished result into the scene; the only one that changes the scene.
+
+The timer calls it too, when a job of this very session is done. The work itself is in ``imports``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from ..bridge import paths
+from ..bridge.jobs import Job, State
+from ..bridge.problems import Category, Problem, ProblemError
+from . import interface, pump, session
+from .operators_jobs import JobOperator
+
+if TYPE_CHECKING:
+    from ..bridge.store import Store
+
+
+class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
+    """Bring the result into this scene, in a collection of its own"""
+
+    bl_idname = "scene_courier.import_job"
+    bl_label = "Import"
+    bl_options = {"REGISTER", "UNDO"}
+
+    placement: bpy.props.EnumProperty(
+        name="Place",
+        description="Where the result stands",
+        items=(
+            ("sent", "As Sent", "As it was set when the job was sent"),
+            ("source", "At the Source", "Where the sent objects stood"),
+            ("cursor", "At the 3D Cursor", "Where the 3D cursor is"),
+        ),
+        default="sent",
+        options={"SKIP_SAVE"},
+    )
+    source_after: bpy.props.EnumProperty(
+        name="Source",
+        description="What happens to the objects that were sent",
+        items=(
+            ("sent", "As Sent", "As it was set when the job was sent"),
+            ("hide", "Hide", "Hide the sent objects"),
+            ("keep", "Keep", "Leave the sent objects as they are"),
+        ),
+        default="sent",
+        options={"SKIP_SAVE"},
+    )
+    quiet: bpy.props.BoolProperty(
+        name="Quiet",
+        description="Keep what goes wrong in the panel instead of reporting it",
+        default=False,
+        options={"SKIP_SAVE", "HIDDEN"},
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Edit modes hold data that an import would disturb."""
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Change to Object Mode to import a result")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> interface.Answer:
+        """Import the USD of a finished job and mark it as imported."""
+        now = session.current()
+        try:
+            store = now.open_store()
+            job = store.find(self.job_id)
+            self.job_id = job.id
+            report = self._import(context, job)
+        except ProblemError as error:
+            return self._failed(context, now, error.problem)
+        except session.database().OperationalError as error:
+            busy = Problem(Category.DISK, "The job list is busy.", "Import again.", str(error))
+            return self._failed(context, now, busy)
+        except (RuntimeError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            broken = Problem(
+                Category.BLENDER,
+                "The result could not be imported.",
+                "The files are in the results folder; please report this with the job's log.",
+                f"{type(error).__name__}: {error}",
+            )
+            return self._failed(context, now, broken)
+        said = [*report.lost, *report.notes]
+        notes = job.notes + [text for text in said if text not in job.notes]
+        self._mark(store, job, notes)
+        now.import_problems.pop(job.id, None)
+        now.click_problem = None
+        now.stale()
+        pump.tick()
+        lost = " The job's details say what could not be kept." if report.lost else ""
+        self.report({"INFO"}, f"Imported “{job.name}” into “{report.collection}”.{lost}")
+        return {"FINISHED"}
+
+    def _import(self, context: bpy.types.Context, job: Job) -> Any:
+        from .imports.simready import import_simready
+
+        found = [result.path for result in job.results if result.kind == "usd"]
+        if job.state is not State.DONE or not found:
+            raise ProblemError(
+                Category.INPUT,
+                f"“{job.name}” has no USD result to import.",
+                "Import is possible when a job is done and its result format includes USD.",
+            )
+        if not os.path.isfile(found[0]):
+            raise ProblemError(
+                Category.DISK,
+                "The result is not where it was put.",
+                f"Bring the file back, or send the job again: “{found[0]}”.",
+                found[0],
+            )
+        sent = job.origin.get("placement") or {}
+        mode = self.placement if self.placement != "sent" else str(sent.get("mode") or "cursor")
+        # At the cursor means where the cursor is now; only the source's place was noted.
+        location = sent.get("location") if mode == "source" else None
+        placement = (mode if location is not None else "cursor", location)
+        after = self.source_after
+        if after == "sent":
+            after = str(job.origin.get("source_after") or "keep")
+        # Names mean something only in the file that the job was sent from.
+        same_file = job.origin.get("session") == session.current().id or (
+            bool(job.origin.get("blend")) and job.origin.get("blend") == bpy.data.filepath
+        )
+        return import_simready(
+            context,
+            found[0],
+            name=job.name,
+            placement=placement,
+            source=(after, list(job.origin.get("objects") or []) if same_file else []),
+            job_id=job.id,
+            push_undo=False,
+            fallback_mesh=_mesh(session.current().home, job),
+            textures_from=job.results_dir or None,
+        )
+
+    def _mark(self, store: Store, job: Job, notes: list[str]) -> None:
+        try:
+            store.update_job_if(job.id, (State.DONE,), imported_at=time.time(), notes=notes)
+        except session.database().OperationalError:
+            # The import itself is there; at worst the list still offers the button.
+            session.current().import_tried.add(job.id)
+
+    def _failed(
+        self, context: bpy.types.Context, now: session.Session, problem: Problem
+    ) -> interface.Answer:
+        now.import_problems[self.job_id] = problem
+        if not self.quiet:
+            interface.report_problem(self, problem)
+        interface.redraw(context)
+        return {"CANCELLED"}
+
+
+def _mesh(home: Path, job: Job) -> str | None:
+    """A mesh to import where this Blender reads no USD: one that came back, else what was sent."""
+    found = [result.path for result in job.results if result.kind == "mesh"]
+    package = paths.job_folder(home, job.id) / "package"
+    found += [str(path) for path in sorted(package.glob("*.glb"))]
+    return found[0] if found else None
+
+
+def register() -> None:
+    """Register the operator."""
+    bpy.utils.register_class(SCENE_COURIER_OT_import_job)
+
+
+def unregister() -> None:
+    """Take the operator back."""
+    bpy.utils.unregister_class(SCENE_COURIER_OT_import_job)
