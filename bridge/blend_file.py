@@ -61,6 +61,8 @@ def version(path: Path) -> tuple[int, int] | None:
         elif head.startswith(GZIP_MAGIC):
             with gzip.open(path, "rb") as stream:
                 head = stream.read(_ENOUGH)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        head = type(error).__name__.encode()
     except OSError as error:
         raise ProblemError(
             Category.INPUT,
@@ -68,8 +70,6 @@ def version(path: Path) -> tuple[int, int] | None:
             "Check that it exists and that you may read it.",
             f"{path}: {error.strerror or error}",
         ) from None
-    except (EOFError, zlib.error) as error:
-        head = f"{type(error).__name__}".encode()
     except Exception as error:  # zstandard's own error class, which may not be importable here
         head = f"{type(error).__name__}: {error}".encode()
     if match := _OLD.match(head) or _NEW.match(head):

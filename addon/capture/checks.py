@@ -106,10 +106,10 @@ def notes(
 def _scale_notes(items: list[bpy.types.Object]) -> list[str]:
     mirrored, uneven = [], []
     for item in items:
-        scale = item.matrix_world.to_scale()
+        scale = [abs(value) for value in item.matrix_world.to_scale()[:]]
         if item.matrix_world.is_negative:
             mirrored.append(item.name)
-        elif max(map(abs, scale)) > 1.001 * min(map(abs, scale)):
+        elif max(scale) > 1.001 * min(scale):
             uneven.append(item.name)
     said = []
     if mirrored:

@@ -93,7 +93,7 @@ def _library(image: bpy.types.Image) -> str | None:
     return str(bpy.path.abspath(image.library.filepath, library=image.library.parent))
 
 
-def _save_array(image: bpy.types.Image, folder: Path, number: int) -> str:
+def _save_array(image: Any, folder: Path, number: int) -> str:
     import numpy
 
     width, height = image.size
@@ -121,7 +121,7 @@ def _save_array(image: bpy.types.Image, folder: Path, number: int) -> str:
     return name
 
 
-def _save_tiles(image: bpy.types.Image, folder: Path, number: int) -> str:
+def _save_tiles(image: Any, folder: Path, number: int) -> str:
     name = f"{number:04}.<UDIM>." + ("exr" if image.is_float else "png")
     with _file_format(image, "OPEN_EXR" if image.is_float else "PNG"):
         if "save_copy" in image.bl_rna.functions["save"].parameters:
@@ -144,7 +144,7 @@ def _save_copy_42(image: bpy.types.Image, path: str) -> None:
 
 
 @contextmanager
-def _file_format(image: bpy.types.Image, kind: str) -> Iterator[None]:
+def _file_format(image: Any, kind: str) -> Iterator[None]:
     before = image.file_format
     image.file_format = kind
     try:

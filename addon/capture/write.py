@@ -77,7 +77,7 @@ def describe(
     job: dict[str, Any],
 ) -> dict[str, Any]:
     """All of capture.json but its images and notes."""
-    scene = context.scene
+    scene: Any = context.scene
     functions = session.driver_functions()
     active = context.view_layer.objects.active
     box = selection.bounds(items)
@@ -126,7 +126,7 @@ def _reference(item: bpy.types.Object) -> dict[str, Any]:
         "library": path,
         "type": item.type,
         # Where it stands now: not all of it is in the file (a rigid body that was only played).
-        "matrix": [list(row) for row in item.matrix_world],
+        "matrix": [list(item.matrix_world[row][:]) for row in range(4)],
     }
 
 
@@ -137,7 +137,7 @@ def _location(
 ) -> list[float]:
     """Where the foot of the result goes, in world units."""
     if placement == "cursor" or box is None:
-        return list(scene.cursor.location)
+        return list(scene.cursor.location[:])
     low, high = box
     return [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]]
 

@@ -60,9 +60,7 @@ def _simulates(tree: Any, seen: set[str]) -> bool:
     )
 
 
-def replay(
-    scene: bpy.types.Scene, entries: list[dict[str, Any]], say: Callable[[str], None]
-) -> list[str]:
+def replay(scene: Any, entries: list[dict[str, Any]], say: Callable[[str], None]) -> list[str]:
     """Play from the first frame when a simulation of geometry nodes is not baked to a folder.
 
     Such a simulation lives in the artist's memory only; every frame depends on the one before.
@@ -74,10 +72,10 @@ def replay(
         if entry["kind"] == "nodes_bake"
         and any(place.is_dir() for place in Path(entry["original"]).rglob("meta"))
     }
+    modifiers: list[tuple[Any, Any]] = [(o, m) for o in scene.objects for m in o.modifiers]
     found = [
         item.name
-        for item in scene.objects
-        for modifier in item.modifiers
+        for item, modifier in modifiers
         if modifier.type == "NODES"
         and modifier.show_viewport
         and (item.name, modifier.name) not in on_disk

@@ -81,6 +81,7 @@ def _write(
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(output.stem + ".part.glb")
     scratch = output.with_name(output.stem + ".tiles")
+    notes += glb_file.changed_notes(wishes)
     notes += gltf_images.make_exportable(_images(wishes), scratch)
     try:
         _export(temporary, bool(options.get("draco")), bool(options.get("animation")))
@@ -267,7 +268,8 @@ def _prepare_animated(
                 materials.setdefault(slot.material.name_full, slot.material)
     for item in items:
         plain.strip_properties([one for one in (item, item.data) if one is not None])
-    plain.strip_properties([bpy.context.scene])
+    strip: Any = bpy.context.scene
+    plain.strip_properties([strip])
     return triangles, list(materials.values())
 
 

@@ -34,6 +34,12 @@ _PROCEDURAL = {
     "AMBIENT_OCCLUSION", "LAYER_WEIGHT", "FRESNEL", "NEW_GEOMETRY", "OBJECT_INFO", "WIREFRAME",
 }  # fmt: skip
 
+# Nodes between an image and the shader that the exporter passes by.
+_CHANGING = {
+    "VALTORGB", "HUE_SAT", "CURVE_RGB", "BRIGHTCONTRAST", "GAMMA", "INVERT", "RGBTOBW",
+    "MAP_RANGE", "CLAMP", "BUMP",
+}  # fmt: skip
+_OF_INTEREST = _PROCEDURAL | _CHANGING | {"TEX_IMAGE"}
 _TILE = re.compile(r"\.[12]\d{3}$")
 
 Lost = dict[str, str]
@@ -57,7 +63,7 @@ def check_written(path: Path, max_bytes: int | None) -> glb.GlbInfo:
         ) from error
 
 
-def _surface(tree: bpy.types.NodeTree) -> Any:
+def _surface(tree: Any) -> Any:
     """The node that the active output's surface comes from, or None."""
     outputs = [node for node in tree.nodes if node.type == "OUTPUT_MATERIAL"]
     outputs.sort(key=lambda node: not node.is_active_output)
@@ -93,7 +99,8 @@ def _upstream(socket: Any, seen: set[Any], path: tuple[Any, ...] = ()) -> Iterat
 
 def _principled(tree: bpy.types.NodeTree) -> tuple[Any, tuple[Any, ...]]:
     """The Principled node at the surface (also inside a group), and the groups around it."""
-    node, path = _surface(tree), ()
+    node = _surface(tree)
+    path: tuple[Any, ...] = ()
     while node is not None and node.type == "GROUP" and node.node_tree is not None:
         path = (*path, node)
         inner = next(
@@ -105,6 +112,28 @@ def _principled(tree: bpy.types.NodeTree) -> tuple[Any, tuple[Any, ...]]:
     if node is None or node.type != "BSDF_PRINCIPLED":
         return None, ()
     return node, path
+
+
+def _interesting(nodes: list[Any]) -> list[Any]:
+    """The texture nodes and those that change an image; nothing where there is no texture."""
+    kept = [node for node in nodes if node.type in _OF_INTEREST]
+    return kept if any(node.type not in _CHANGING for node in kept) else []
+
+
+def changed_notes(wishes: dict[str, dict[str, list[Any]]]) -> list[str]:
+    """Say which materials' images are sent as they are although nodes change them in Blender."""
+    notes = []
+    for name, channels in wishes.items():
+        for nodes in channels.values():
+            images = [node for node in nodes if node.type == "TEX_IMAGE"]
+            changing = [node.bl_label for node in nodes if node.type in _CHANGING]
+            if images and changing:
+                notes.append(
+                    f"Material {name}: its images are sent without what "
+                    f"{', '.join(dict.fromkeys(changing))} makes of them. Bake them to keep that."
+                )
+                break
+    return notes
 
 
 def wanted(material: bpy.types.Material) -> dict[str, list[Any]]:
@@ -119,7 +148,7 @@ def wanted(material: bpy.types.Material) -> dict[str, list[Any]]:
         if node is not None:
             seen: set[Any] = set()
             nodes = [n for socket in node.inputs for n in _upstream(socket, seen)]
-            textures = [n for n in nodes if n.type == "TEX_IMAGE" or n.type in _PROCEDURAL]
+            textures = _interesting(nodes)
             if textures:
                 found["Surface"] = textures
         return found
@@ -128,7 +157,7 @@ def wanted(material: bpy.types.Material) -> dict[str, list[Any]]:
         if socket is None or not socket.is_linked or _without_effect(shader, channel):
             continue
         nodes = list(_upstream(socket, set(), path))
-        textures = [n for n in nodes if n.type == "TEX_IMAGE" or n.type in _PROCEDURAL]
+        textures = _interesting(nodes)
         if textures:
             found[channel] = textures
     return found

@@ -48,7 +48,9 @@ def _eight_bits(image: bpy.types.Image) -> None:
         return  # missing: the report about lost textures will say so
     is_data = image.colorspace_settings.is_data
     name, space = image.name, image.colorspace_settings.name
-    fresh = bpy.data.images.new("fresh", image.size[0], image.size[1], alpha=True, is_data=is_data)
+    fresh: Any = bpy.data.images.new(
+        "fresh", image.size[0], image.size[1], alpha=True, is_data=is_data
+    )
     fresh.colorspace_settings.name = space if is_data else "sRGB"
     fresh.pixels.foreach_set(values.ravel())
     fresh.pack()
@@ -85,7 +87,7 @@ def _tiles(image: bpy.types.Image, target: Path) -> None:
     image.colorspace_settings.name = "sRGB" if encoded else space
 
 
-def _pixels(image: bpy.types.Image) -> Any:
+def _pixels(image: Any) -> Any:
     """RGBA values (n, 4) for an 8-bit image of the same look; None when the image has none.
 
     Float colours are linear in memory; they are encoded as sRGB here, which Blender's own
@@ -114,7 +116,7 @@ def _write_png(image: bpy.types.Image, path: Path) -> bool:
     values = _pixels(image)
     if values is None:
         return False
-    copy = bpy.data.images.new("copy", image.size[0], image.size[1], alpha=True)
+    copy: Any = bpy.data.images.new("copy", image.size[0], image.size[1], alpha=True)
     try:
         copy.pixels.foreach_set(values.ravel())
         copy.filepath_raw = str(path)

@@ -47,7 +47,7 @@ class Plain:
         return list(seen.values())
 
 
-def _used_slots(mesh: bpy.types.Mesh) -> list[int]:
+def _used_slots(mesh: Any) -> list[int]:
     import numpy
 
     indices = numpy.zeros(len(mesh.polygons), dtype=numpy.int32)
@@ -103,8 +103,9 @@ class _Builder:
             world = Matrix.Identity(4)
         item = bpy.data.objects.new(name, mesh)
         item.matrix_basis = world
-        for key in _carried(origin) if origin is not None else ():
-            item[key] = origin[key]
+        if origin is not None:
+            for key in _carried(origin):
+                item[key] = origin[key]
         self.plain.scene.collection.objects.link(item)
         if mesh is not None:
             self.plain.objects.append(item)
@@ -179,13 +180,18 @@ def _instances(
     found: dict[
         bpy.types.Object, list[tuple[str, bpy.types.Mesh, Matrix, bpy.types.ID | None]]
     ] = {}
+    # The mesh of a curve, text or the like is listed as an instance of the object in its own place.
+    shells = {item for item in moves if item.type not in {"MESH", "EMPTY"}}
     for instance in depsgraph.object_instances:
         if not instance.is_instance or instance.parent is None:
             continue
         owner = instance.parent.original
         if owner not in moves or instance.object.type != "MESH":
             continue
-        source = instance.object
+        source: Any = instance.object
+        if owner in shells and _same(instance.matrix_world, owner.evaluated_get(depsgraph)):
+            shells.discard(owner)
+            continue
         mesh = builder.mesh(source, source.data.name)
         if mesh is not None:
             original = source.original
@@ -198,6 +204,14 @@ def _instances(
                 )
             )
     return found
+
+
+def _same(matrix: Matrix, item: bpy.types.Object) -> bool:
+    return all(
+        abs(matrix[row][column] - item.matrix_world[row][column]) <= 1e-6
+        for row in range(3)
+        for column in range(4)
+    )
 
 
 def _object_materials(mesh: bpy.types.Mesh, source: bpy.types.Object) -> None:
@@ -213,7 +227,7 @@ def _object_materials(mesh: bpy.types.Mesh, source: bpy.types.Object) -> None:
 def _is_trs(matrix: Matrix) -> bool:
     """Whether moving, turning and scaling give the matrix; a sheared one is none."""
     again = Matrix.LocRotScale(*matrix.decompose())
-    size = max(abs(value) for row in matrix for value in row)
+    size = max(abs(matrix[row][column]) for row in range(4) for column in range(4))
     return all(
         abs(matrix[row][column] - again[row][column]) <= 1e-5 * size
         for row in range(3)

@@ -144,7 +144,7 @@ def _replace_pixels(image: bpy.types.Image, path: Path) -> None:
     height, width, channels = values.shape
     is_float = values.dtype != numpy.uint8
     name = image.name
-    fresh = bpy.data.images.new(
+    fresh: Any = bpy.data.images.new(
         "fresh", width, height, alpha=True, float_buffer=is_float, is_data=False
     )
     fresh.colorspace_settings.name = image.colorspace_settings.name

@@ -202,7 +202,7 @@ def test_disk_that_fills_while_writing(
 
 
 def test_blender_that_cannot_write(capture: ModuleType, refused: Any, tmp_path: Path) -> None:
-    """Blender's own error (a folder stands where its file goes) becomes a problem, and is undone."""
+    """Blender's own error (a folder stands where its file goes) becomes a problem."""
     scenes.cube()
     folder = tmp_path / "job"
     folder.mkdir()

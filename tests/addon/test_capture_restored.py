@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a copy saved elsewhere loses is there again in the exported GLB.
 
-Each test makes a scene whose shape or colour depends on the thing in question, captures it, exports the
-capture in another process, and looks into the GLB.
+Each test makes a scene whose shape or colour depends on the thing in question, captures it, exports
+the capture in another process, and looks into the GLB.
 """
 
 from __future__ import annotations
@@ -522,7 +522,7 @@ def test_scripts_of_an_untrusted_file_never_run(
 
 
 def test_function_of_an_add_on(capture: ModuleType, tmp_path: Path) -> None:
-    """A headless Blender does not have it: the value of the captured frame stands, and it is said."""
+    """A headless Blender lacks it: the value of the captured frame stands, and it is said."""
     from tests.support import driver_functions
 
     bpy.app.driver_namespace["courier_addon"] = driver_functions.three

@@ -44,7 +44,9 @@ def export_capture(folder: Path, **options: Any) -> dict[str, Any]:
     return export(params, folder / "work")
 
 
-def cube(name: str = "Cube", *, size: float = 2.0, at: tuple[float, float, float] = (0, 0, 0)) -> Any:
+def cube(
+    name: str = "Cube", *, size: float = 2.0, at: tuple[float, float, float] = (0, 0, 0)
+) -> Any:
     """A selected, active cube in the current scene."""
     import bpy
 
