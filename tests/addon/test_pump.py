@@ -256,8 +256,7 @@ def test_starting_the_worker_backs_off_after_failures(
 
 def test_what_a_chore_found_out_is_drawn(courier: Courier, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SCENE_COURIER_NO_WORKER")
-    courier.look()
-    courier.settle()
+    courier.now.open_store()
     launch, interface = courier.part("bridge.launch"), courier.part("addon.interface")
 
     def refuse(_home: object) -> None:
