@@ -82,12 +82,19 @@ class Snapshot:
         with contextlib.suppress(ReferenceError, RuntimeError):
             self.layer.objects.active = active
 
-    def roll_back(self) -> None:
-        """Remove everything that was added since, and give selection and collection back."""
+    def remove_new_data(self) -> None:
+        """Remove everything that was added since, but for collections."""
         for kind in _KINDS:
-            fresh = self.new(kind)
+            fresh = self.new(kind) if kind != "collections" else []
             if fresh:
                 bpy.data.batch_remove(fresh)
+
+    def roll_back(self) -> None:
+        """Remove everything that was added since, and give selection and collection back."""
+        self.remove_new_data()
+        collections = self.new("collections")
+        if collections:
+            bpy.data.batch_remove(collections)
         world = self.scene.rigidbody_world
         if world is not None and not self.had_world:
             with self.context.temp_override(scene=self.scene):

@@ -208,7 +208,7 @@ class _Import:
         self.before.into(self.collection)
         if path.suffix.lower() in SUFFIXES:
             textures.put_in_place(path, texture_folder, self.report)
-            self.made = import_usd(path, self.report)
+            self.made = import_usd(path, self.report, self.before)
             mend_places(self.made)
         else:
             space, operator = MESH_IMPORTERS[path.suffix.lower()]
@@ -224,6 +224,7 @@ class _Import:
             self.report.lose("The file holds nothing that Blender shows.")
         physics = self.made.physics
         if physics is None:
+            self._drop_idle_empties()
             return
         if physics.bodies or physics.loose:
             had_world = self.scene.rigidbody_world is not None
@@ -258,11 +259,7 @@ class _Import:
             if item is not None and item not in colliders:
                 item.hide_render = True
                 item.hide_viewport = True
-        while idle := self._idle_empties(physics.empty):
-            for path, item in idle:
-                del self.made.objects[path]
-                self.made.new.remove(item)
-                bpy.data.objects.remove(item)
+        self._drop_idle_empties()
         low, high = self.bounds()
         largest = max((high - low).to_tuple())
         for item in self.made.new:
@@ -270,14 +267,25 @@ class _Import:
                 scale = max(1e-6, item.matrix_world.median_scale)
                 item.empty_display_size = max(0.01, 0.1 * largest) / scale
 
-    def _idle_empties(self, bare: set[str]) -> list[tuple[str, bpy.types.Object]]:
-        """Empties without children whose prims state nothing."""
-        parents = {item.parent for item in bpy.data.objects if item.parent is not None}
-        return [
-            (path, item)
-            for path, item in self.made.objects.items()
-            if item.type == "EMPTY" and item not in parents and path in bare
-        ]
+    def _drop_idle_empties(self) -> None:
+        """Remove empties that have no children and stand for prims that state nothing."""
+        physics = self.made.physics
+        paths = {item: path for path, item in self.made.objects.items()}
+
+        def idle(item: bpy.types.Object) -> bool:
+            if item.type != "EMPTY" or item in parents:
+                return False
+            return paths.get(item) in physics.empty if physics else not item.keys()
+
+        while True:
+            parents = {item.parent for item in bpy.data.objects if item.parent is not None}
+            found = [item for item in self.made.new if idle(item)]
+            if not found:
+                return
+            for item in found:
+                self.made.objects.pop(paths.pop(item, ""), None)
+                self.made.new.remove(item)
+            bpy.data.batch_remove(found)
 
     def bounds(self) -> tuple[Vector, Vector]:
         """Corners of the asset's box in the world, in metres; without meshes the origin twice."""

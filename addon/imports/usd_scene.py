@@ -18,6 +18,7 @@ import bpy
 from mathutils import Matrix
 
 from .. import versions
+from .artist import Snapshot
 from .report import ImportReport
 from .shapes import is_close
 from .usd_physics import StagePhysics, read_stage
@@ -36,6 +37,11 @@ OPTIONS: dict[str, Any] = {
     "mtl_name_collision_mode": "MAKE_UNIQUE",  # never reuse the artist's material
     "attr_import_mode": "ALL",
     "property_import_mode": "ALL",
+}
+ONLY_SHOWN: dict[str, Any] = {
+    "import_guide": False,
+    "import_proxy": False,
+    "import_visible_only": True,
 }
 
 
@@ -86,41 +92,47 @@ def _hook(record: _Record) -> type:
     )
 
 
-def import_usd(path: Path, report: ImportReport) -> Imported:
+def import_usd(path: Path, report: ImportReport, before: Snapshot) -> Imported:
     """Import the file into the active collection.
 
-    Raises RuntimeError if Blender's importer refuses the file. Without a USD library for Python the
-    meshes come in and `physics` is None; the report says so.
+    Raises RuntimeError if Blender's importer refuses the file. Where the physics cannot be read,
+    only what a render shows comes in and `physics` is None; the report says so.
     """
-    before = {versions.identity(item) for item in bpy.data.objects}
-    record = _Record()
     library = versions.usd_library()
-    hook = _hook(record) if library is not None else None
-    options = versions.known_options(bpy.ops.wm.usd_import, OPTIONS)
-    if hook is not None:
-        bpy.utils.register_class(hook)
+    if library is None:
+        _run(path, OPTIONS | ONLY_SHOWN)
+        report.lose("This Blender cannot read the physics in USD files: only the meshes came in.")
+        return Imported(new=before.new("objects"))
+    record = _Record()
+    hook = _hook(record)
+    bpy.utils.register_class(hook)
     try:
-        answer = bpy.ops.wm.usd_import(filepath=str(path), **options)
+        _run(path, OPTIONS)
     finally:
-        if hook is not None:
-            bpy.utils.unregister_class(hook)
+        bpy.utils.unregister_class(hook)
+    if record.physics is None or record.error:
+        _read_beside(path, library, record, report)
+    if record.physics is None:
+        before.remove_new_data()  # collider hulls, which nothing tells from what is to be seen
+        _run(path, OPTIONS | ONLY_SHOWN)
+        return Imported(new=before.new("objects"))
+    made = Imported(new=before.new("objects"), physics=record.physics)
+    by_number = {versions.identity(item): item for item in made.new}
+    made.objects = {p: by_number[n] for p, n in record.objects.items() if n in by_number}
+    if not made.objects:
+        made.objects = match_by_name(made.new, record.physics.matrices)
+    materials = {versions.identity(item): item for item in before.new("materials")}
+    made.materials = {p: materials[n] for p, n in record.materials.items() if n in materials}
+    return made
+
+
+def _run(path: Path, options: dict[str, Any]) -> None:
+    """One call of Blender's importer, with the options that this version knows."""
+    known = versions.known_options(bpy.ops.wm.usd_import, options)
+    answer = bpy.ops.wm.usd_import(filepath=str(path), **known)
     if "FINISHED" not in (answer or ()):
         raise RuntimeError(f"wm.usd_import answered {answer}")
     bpy.context.view_layer.update()
-    made = Imported(new=[o for o in bpy.data.objects if versions.identity(o) not in before])
-    if library is None:
-        report.lose("This Blender cannot read the physics in USD files: only the meshes came in.")
-        return made
-    if record.physics is None or record.error:
-        _read_beside(path, library, record, report)
-    made.physics = record.physics
-    by_number = {versions.identity(item): item for item in made.new}
-    made.objects = {p: by_number[n] for p, n in record.objects.items() if n in by_number}
-    if not made.objects and made.physics is not None:
-        made.objects = match_by_name(made.new, made.physics.matrices)
-    materials = {versions.identity(item): item for item in bpy.data.materials}
-    made.materials = {p: materials[n] for p, n in record.materials.items() if n in materials}
-    return made
 
 
 def _read_beside(path: Path, library: Any, record: _Record, report: ImportReport) -> None:

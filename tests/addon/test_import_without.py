@@ -16,6 +16,37 @@ pytestmark = pytest.mark.usefixtures("clean_scene")
 needs_pxr = pytest.mark.skipif(not usd_assets.pxr_available(), reason="no pxr in this Blender")
 
 
+# A body with a collider hull, in USD's text form, which needs no library to write.
+TEXT = """#usda 1.0
+(
+    defaultPrim = "Crate"
+    metersPerUnit = 1
+    upAxis = "Z"
+)
+def Xform "Crate" (prepend apiSchemas = ["PhysicsRigidBodyAPI", "PhysicsMassAPI"])
+{
+    float physics:mass = 2
+    def Mesh "Body"
+    {
+        int[] faceVertexCounts = [3, 3, 3, 3]
+        int[] faceVertexIndices = [0, 2, 1, 0, 1, 3, 1, 2, 3, 2, 0, 3]
+        point3f[] points = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    }
+    def Scope "Colliders"
+    {
+        def Mesh "Hull" (prepend apiSchemas = ["PhysicsCollisionAPI", "PhysicsMeshCollisionAPI"])
+        {
+            uniform token physics:approximation = "convexHull"
+            uniform token purpose = "guide"
+            int[] faceVertexCounts = [3, 3, 3, 3]
+            int[] faceVertexIndices = [0, 2, 1, 0, 1, 3, 1, 2, 3, 2, 0, 3]
+            point3f[] points = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
+        }
+    }
+}
+"""
+
+
 @pytest.fixture
 def simready(extension: Any) -> Any:
     return extension.module("addon.imports.simready")
@@ -47,6 +78,18 @@ def test_meshes_without_physics(simready: Any, plain_usd: Path) -> None:
         assert report.lost == [
             "This Blender cannot read the physics in USD files: only the meshes came in."
         ]
+
+
+def test_hulls_stay_out_where_nothing_tells_them_apart(simready: Any, tmp_path: Path) -> None:
+    path = tmp_path / "crate.usda"
+    path.write_text(TEXT, encoding="utf-8")
+    report = simready.import_simready(bpy.context, path, name="Crate")
+    names = sorted(item.name for item in collection_of(report).all_objects)
+    if usd_assets.pxr_available():
+        assert names == ["Body", "Crate", "Crate Body", "Hull", "Preview Ground"]
+        assert body_of(report).rigid_body.mass == pytest.approx(2)
+    else:
+        assert names == ["Body", "Crate"]
 
 
 def test_the_versions_without_a_usd_library_are_known() -> None:
@@ -130,4 +173,7 @@ def test_a_foreign_usd_library_that_reads_nothing(
     report = simready.import_simready(bpy.context, path)
     assert not report.physics
     assert any("Another USD library" in text and "foreign" in text for text in report.lost)
-    assert visible_meshes(collection_of(report).all_objects)
+    # The hulls would be seen as part of the asset.
+    assert [item.name for item in collection_of(report).all_objects] == ["Body", "Crate"]
+    assert sorted(item.name for item in bpy.data.objects) == ["Body", "Crate"]
+    assert len(bpy.data.materials) == 1
