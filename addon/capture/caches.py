@@ -16,6 +16,8 @@ import bpy
 
 _POINT_CACHE_MODIFIERS = {"CLOTH", "SOFT_BODY"}
 _FILE_MODIFIERS = {"MESH_CACHE", "OCEAN"}
+_KINDS = {"DYNAMIC_PAINT", "FLUID", "NODES", "PARTICLE_SYSTEM"}
+_KINDS |= _POINT_CACHE_MODIFIERS | _FILE_MODIFIERS
 
 
 def find() -> list[dict[str, Any]]:
@@ -28,11 +30,9 @@ def find() -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = []
     for item in bpy.data.objects:
-        if len(item.modifiers):
-            for modifier in item.modifiers:
+        for modifier in item.modifiers:
+            if modifier.type in _KINDS:
                 found += _modifier(item, modifier)
-            for system in item.particle_systems:
-                found += _point_cache(item, system.name, system.point_cache)
     for scene in bpy.data.scenes:
         world = scene.rigidbody_world
         if world is not None and world.point_cache is not None:
@@ -42,7 +42,10 @@ def find() -> list[dict[str, Any]]:
 
 def _modifier(item: bpy.types.Object, modifier: Any) -> Iterator[dict[str, Any]]:
     kind = modifier.type
-    if kind in _POINT_CACHE_MODIFIERS:
+    if kind == "PARTICLE_SYSTEM":
+        system = modifier.particle_system
+        yield from _point_cache(item, system.name, system.point_cache)
+    elif kind in _POINT_CACHE_MODIFIERS:
         yield from _point_cache(item, modifier.name, modifier.point_cache)
     elif kind == "DYNAMIC_PAINT" and modifier.canvas_settings is not None:
         for surface in modifier.canvas_settings.canvas_surfaces:

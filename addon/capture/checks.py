@@ -66,7 +66,7 @@ def _selection_problem(context: bpy.types.Context, items: list[bpy.types.Object]
             "Select at least one mesh, curve, text, surface or collection instance.",
             "selected: " + ", ".join(sorted({item.type for item in items})),
         )
-    if selection.triangles(context, with_surface) == 0:
+    if selection.without_faces(context, with_surface):
         return Problem(
             Category.INPUT,
             "The selected objects have no faces.",
@@ -93,7 +93,7 @@ def notes(
             "This file's scripts are blocked: what they drive is sent as it stands at this frame."
         )
     items = selection.exportable(context, objects)
-    count = selection.triangles(context, items) or 0
+    count = selection.triangles(context, items)
     if count > MANY_TRIANGLES:
         said.append(
             f"The selection has {count / 1e6:.1f} million triangles: "
@@ -106,10 +106,10 @@ def notes(
 def _scale_notes(items: list[bpy.types.Object]) -> list[str]:
     mirrored, uneven = [], []
     for item in items:
-        scale = [abs(value) for value in item.matrix_world.to_scale()[:]]
-        if item.matrix_world.is_negative:
+        x, y, z = item.scale
+        if x * y * z < 0:
             mirrored.append(item.name)
-        elif max(scale) > 1.001 * min(scale):
+        elif not x == y == z and max(x, y, z) > 1.001 * min(x, y, z):
             uneven.append(item.name)
     said = []
     if mirrored:

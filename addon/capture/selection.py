@@ -6,11 +6,10 @@ Reads only what Blender has evaluated anyway; it never changes the selection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import bpy
-from mathutils import Vector
 
 # What the glTF recipe can write as triangles: a mesh, or what Blender converts to one.
 SURFACE_TYPES = frozenset({"MESH", "CURVE", "SURFACE", "FONT", "META"})
@@ -44,32 +43,39 @@ def _mesh_triangles(mesh: bpy.types.Mesh) -> int:
     return max(0, len(mesh.loops) - 2 * len(mesh.polygons))
 
 
-def triangles(context: bpy.types.Context, objects: Iterable[bpy.types.Object]) -> int | None:
-    """Triangles of the objects as the viewport shows them; None when it cannot be told cheaply.
+def _parts(items: Iterable[bpy.types.Object]) -> Iterator[bpy.types.Object]:
+    for item in items:
+        if item.type == "EMPTY" and item.instance_collection is not None:
+            yield from (part for part in item.instance_collection.all_objects if has_surface(part))
+        else:
+            yield item
 
-    Curves, texts and the like, and objects that Blender has not evaluated, are not counted: a
-    selection with any of those gives None when nothing else has a face.
+
+def _faces(part: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> int | None:
+    """Triangles of one evaluated object; None when that cannot be told cheaply."""
+    if part.type != "MESH":
+        return None
+    data = part.evaluated_get(depsgraph).data
+    count = _mesh_triangles(data) if isinstance(data, bpy.types.Mesh) else 0
+    # Geometry nodes and instancers may add what the evaluated mesh does not show.
+    if count == 0 and (part.mode == "EDIT" or _may_make_faces(part)):
+        return None
+    return count
+
+
+def triangles(context: bpy.types.Context, objects: Iterable[bpy.types.Object]) -> int:
+    """Triangles of the objects as the viewport shows them, where that is known at once.
+
+    Curves, texts and the like, and instances made by modifiers, are not counted.
     """
     depsgraph = context.evaluated_depsgraph_get()
-    total, unknown = 0, False
-    for item in objects:
-        if item.type == "EMPTY" and item.instance_collection is not None:
-            parts = [part for part in item.instance_collection.all_objects if has_surface(part)]
-        else:
-            parts = [item]
-        for part in parts:
-            if part.type != "MESH":
-                unknown = True
-                continue
-            if part.mode == "EDIT":
-                unknown = True
-            data = part.evaluated_get(depsgraph).data
-            count = _mesh_triangles(data) if isinstance(data, bpy.types.Mesh) else 0
-            total += count
-            # Geometry nodes and instancers may add what the evaluated mesh does not show.
-            if count == 0 and _may_make_faces(part):
-                unknown = True
-    return None if unknown and total == 0 else total
+    return sum(_faces(part, depsgraph) or 0 for part in _parts(objects))
+
+
+def without_faces(context: bpy.types.Context, objects: Iterable[bpy.types.Object]) -> bool:
+    """Whether it is certain that none of the objects has a face; looks no further than it must."""
+    depsgraph = context.evaluated_depsgraph_get()
+    return all(_faces(part, depsgraph) == 0 for part in _parts(objects))
 
 
 def _may_make_faces(item: bpy.types.Object) -> bool:
@@ -79,28 +85,35 @@ def _may_make_faces(item: bpy.types.Object) -> bool:
     )
 
 
-def _corners(item: bpy.types.Object, matrix: Any, depth: int = 0) -> Iterable[Vector]:
+def _boxes(
+    item: bpy.types.Object, matrix: Any, depth: int = 0
+) -> Iterator[tuple[list[float], list[float]]]:
+    """The world box, centre and half size, of each part of an object."""
     if item.type == "EMPTY" and item.instance_collection is not None and depth < 8:
         offset = item.instance_collection.instance_offset
         for part in item.instance_collection.all_objects:
             moved = part.matrix_world.copy()
             moved.translation -= offset
-            yield from _corners(part, matrix @ moved, depth + 1)
+            yield from _boxes(part, matrix @ moved, depth + 1)
     elif item.type in SURFACE_TYPES:
-        for corner in item.bound_box:
-            yield matrix @ Vector(corner)
+        box = item.bound_box
+        (ax, ay, az), (bx, by, bz) = box[0], box[6]
+        cx, cy, cz = (ax + bx) / 2, (ay + by) / 2, (az + bz) / 2
+        hx, hy, hz = (bx - ax) / 2, (by - ay) / 2, (bz - az) / 2
+        centre, half = [], []
+        for x, y, z, w in (matrix[0], matrix[1], matrix[2]):
+            centre.append(x * cx + y * cy + z * cz + w)
+            half.append(abs(x) * hx + abs(y) * hy + abs(z) * hz)
+        yield centre, half
 
 
 def bounds(
     objects: Iterable[bpy.types.Object],
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]] | None:
     """Corners ``(lowest, highest)`` of the box around the objects, in world units."""
-    low, high = [float("inf")] * 3, [float("-inf")] * 3
-    for item in objects:
-        for corner in _corners(item, item.matrix_world):
-            for axis in range(3):
-                low[axis] = min(low[axis], corner[axis])
-                high[axis] = max(high[axis], corner[axis])
-    if low[0] > high[0]:
+    boxes = [box for item in objects for box in _boxes(item, item.matrix_world)]
+    if not boxes:
         return None
+    low = [min(centre[axis] - half[axis] for centre, half in boxes) for axis in range(3)]
+    high = [max(centre[axis] + half[axis] for centre, half in boxes) for axis in range(3)]
     return (low[0], low[1], low[2]), (high[0], high[1], high[2])

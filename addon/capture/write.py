@@ -81,6 +81,8 @@ def describe(
     functions = session.driver_functions()
     active = context.view_layer.objects.active
     box = selection.bounds(items)
+    # A rigid body that was played but not baked has fallen, and the file does not know it.
+    places = scene.rigidbody_world is not None
     return {
         "schema": SCHEMA,
         "blend": BLEND,
@@ -94,7 +96,7 @@ def describe(
         "frame_end": scene.frame_end,
         "frame_step": scene.frame_step,
         "fps": scene.render.fps / scene.render.fps_base,
-        "selection": [_reference(item) for item in items],
+        "selection": [_reference(item, places) for item in items],
         "active": active.name if active is not None and active in items else None,
         "scripts_trusted": session.scripts_trusted(),
         "driver_namespace": functions,
@@ -116,18 +118,15 @@ def _metres(scene: bpy.types.Scene) -> float:
     return 1.0 if units.system == "NONE" else float(units.scale_length)
 
 
-def _reference(item: bpy.types.Object) -> dict[str, Any]:
+def _reference(item: bpy.types.Object, places: bool) -> dict[str, Any]:
     library = item.library
     path = None
     if library is not None:
         path = os.path.normpath(bpy.path.abspath(library.filepath, library=library.parent))
-    return {
-        "name": item.name,
-        "library": path,
-        "type": item.type,
-        # Where it stands now: not all of it is in the file (a rigid body that was only played).
-        "matrix": [list(item.matrix_world[row][:]) for row in range(4)],
-    }
+    entry: dict[str, Any] = {"name": item.name, "library": path, "type": item.type}
+    if places:
+        entry["matrix"] = [list(item.matrix_world[row][:]) for row in range(4)]
+    return entry
 
 
 def _location(
@@ -197,8 +196,10 @@ def _save_copy(path: Path) -> None:
 def _write_json(path: Path, data: dict[str, Any]) -> None:
     temporary = path.with_name(path.name + ".tmp")
     # A name that is no valid text (it happens on Linux) is escaped, not refused.
-    text = json.dumps(data, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
-    temporary.write_bytes(text)
+    # One line for each entry: readable, and written by json's fast encoder, which cannot indent.
+    lines = [f"{json.dumps(key)}: {json.dumps(data[key], ensure_ascii=False)}" for key in data]
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
     os.replace(temporary, path)
 
 

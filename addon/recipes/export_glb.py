@@ -146,7 +146,7 @@ def _captured(
         all_frames=animation,
         say=lambda text: progress(0.1, text),
     )
-    places = {}
+    chosen, places = [], {}
     for entry in capture["selection"]:
         item = blocks.find(bpy.data.objects, entry["name"], entry.get("library"))
         if item is None:
@@ -156,9 +156,11 @@ def _captured(
                 "If it is linked from another file, check that this file is still there.",
                 f"library {entry.get('library')}",
             )
-        places[item] = Matrix(entry["matrix"])
-    _show(list(places))
-    return list(places), notes, places
+        chosen.append(item)
+        if entry.get("matrix"):
+            places[item] = Matrix(entry["matrix"])
+    _show(chosen)
+    return chosen, notes, places
 
 
 def _from_blend(params: dict[str, Any]) -> tuple[list[bpy.types.Object], list[str]]:
