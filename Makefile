@@ -10,7 +10,9 @@ help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: ## Send a scene through the whole trip on this computer; prints the path of a picture
-	@$(PYTHON) .ci/env.py --exec newest -m bridge demo $(ARGS)
+	@$(PYTHON) .ci/build.py
+	@$(PYTHON) .ci/env.py --exec newest -m bridge demo --out out/demo \
+		--extension "$$(ls -t dist/scene_courier-*.zip | head -n 1)" $(ARGS)
 
 test: ## All tests, in every Blender whose Python is present (ARGS="--only b50 -k capture")
 	@$(PYTHON) .ci/test.py $(ARGS)
