@@ -43,7 +43,13 @@ _SOURCES = ("bridge", "addon/__init__.py", "addon/recipes")
 
 
 def runtime_copy(home: Path) -> Path:
-    """A private copy of the bridge, the recipes and the fitting wheels; made once per version."""
+    """A private copy of the bridge, the recipes and the fitting wheels; made once per version.
+
+    Code that runs from such a copy (the worker, when it starts the sandbox) uses that same one: it
+    has its wheels unpacked and no archives to make another from.
+    """
+    if (ROOT / "complete").is_file() and (ROOT / "site").is_dir():
+        return ROOT
     files = _source_files()
     digest = hashlib.sha256()
     for path in files:

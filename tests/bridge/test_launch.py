@@ -44,6 +44,25 @@ def test_only_fitting_wheels_are_unpacked(name: str, fits: bool) -> None:
     assert launch._fits(name) is fits
 
 
+def test_a_copy_starts_others_from_itself(home: Path) -> None:
+    """The worker starts the sandbox: another copy made from the copy would have no wheels."""
+    ensure_home(home)
+    copy = launch.runtime_copy(home)
+    (copy / "site" / "from_a_wheel.py").touch()
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); "
+        "from bridge import launch; print(launch.runtime_copy(Path(sys.argv[2])))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-I", "-c", code, str(copy), str(home)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(said.stdout.strip()) == copy
+    assert [path for path in (home / "runtime").iterdir() if path.is_dir()] == [copy]
+
+
 def test_the_runtime_is_a_working_copy(home: Path) -> None:
     ensure_home(home)
     copy = launch.runtime_copy(home)
