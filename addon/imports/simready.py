@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,7 @@ def import_simready(
         try:
             importer.bring_in(path, Path(textures_from) if textures_from else _result_folder(path))
             importer.place(placement)
+            importer.shorten_names()
             if ground:
                 importer.add_ground()
             importer.label()
@@ -324,6 +326,16 @@ class _Import:
             if item.parent is None:
                 item.matrix_world = move @ item.matrix_world
         self.context.view_layer.update()
+
+    def shorten_names(self) -> None:
+        """Take the job's id out of the new names; uploads carry it so that a job can be found."""
+        if not self.job_id:
+            return
+        for kind in ("objects", "meshes", "materials", "collections"):
+            for block in self.before.new(kind):
+                shorter = re.sub(f"[-_. ]*{re.escape(self.job_id)}(-\\d+)?", "", block.name).strip()
+                if shorter != block.name:
+                    block.name = shorter or self.collection.name
 
     def add_ground(self) -> None:
         """A floor for a body that would fall for ever."""

@@ -22,7 +22,9 @@ bpy = pytest.importorskip("bpy")
 
 
 @pytest.fixture
-def worker_home(home: Path, extension: Extension, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def worker_home(
+    home: Path, extension: Extension, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     monkeypatch.delenv("SCENE_COURIER_NO_WORKER", raising=False)
     monkeypatch.setenv("SCENE_COURIER_SETTINGS", json.dumps({"idle_seconds": 5}))
     extension.disable()
@@ -46,7 +48,10 @@ def build_scene(folder: Path) -> list[bpy.types.Object]:
     shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     material.node_tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
     made = []
-    for name, size, height in (("Crate", (0.6, 0.4, 0.4), 0.5), ("Lid 🪵", (0.64, 0.44, 0.05), 0.725)):
+    for name, size, height in (
+        ("Crate", (0.6, 0.4, 0.4), 0.5),
+        ("Lid 🪵", (0.64, 0.44, 0.05), 0.725),
+    ):
         bpy.ops.mesh.primitive_cube_add(size=1, location=(2, 1, height))
         item = bpy.context.object
         item.name, item.scale = name, size
@@ -121,6 +126,7 @@ def test_one_click_brings_a_physics_ready_asset_back(
         return
     new = [item for item in bpy.data.objects if item.name not in before]
     assert before <= {item.name for item in bpy.data.objects}, "nothing of the artist's is gone"
+    assert not [item.name for item in new if job.id in item.name], "names for people"
     assert all(item.hide_render for item in sources), "the source is hidden"
     bodies = [item for item in new if item.rigid_body and item.rigid_body.type == "ACTIVE"]
     body = max(bodies, key=lambda item: item.rigid_body.mass)
@@ -143,7 +149,10 @@ def test_one_click_brings_a_physics_ready_asset_back(
     visible = [
         item
         for item in new
-        if item.type == "MESH" and item.data.vertices and item not in hulls and not item.hide_render
+        if item.type == "MESH"
+        and item.data.vertices
+        and item not in hulls
+        and not item.hide_render
         and not (item.rigid_body and item.rigid_body.type == "PASSIVE")
     ]
     assert visible
