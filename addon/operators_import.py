@@ -158,8 +158,11 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
 
 
 def _mesh(home: Path, job: Job) -> str | None:
-    """A mesh to import where this Blender reads no USD: one that came back, else what was sent."""
-    found = [result.path for result in job.results if result.kind == "mesh"]
+    """A mesh to import where this Blender reads no USD: a glTF that came back, else the one sent.
+
+    Not just any mesh of the results: an MJCF package has one for each collider.
+    """
+    found = [result.path for result in job.results if result.path.endswith((".glb", ".gltf"))]
     package = paths.job_folder(home, job.id) / "package"
     found += [str(path) for path in sorted(package.glob("*.glb"))]
     return found[0] if found else None

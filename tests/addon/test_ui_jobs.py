@@ -190,6 +190,18 @@ def test_import_at_the_cursor(courier: Courier, finished: Make, by_hand: None) -
     assert (min(c.x for c in corners) + max(c.x for c in corners)) / 2 == pytest.approx(-7.0)
 
 
+def test_a_blender_without_usd_takes_the_mesh_that_was_sent(courier: Courier, make: Make) -> None:
+    result, fallback = courier.part("bridge.jobs").Result, courier.part("addon.operators_import")
+    job = make("Chair", "done", results=[result("/r/mjcf/meshes/hull_00.obj", 1, "mesh")])
+    assert fallback._mesh(courier.home, job) is None, "a collider is not the asset"
+    package = courier.home / "jobs" / job.id / "package"
+    package.mkdir(parents=True)
+    (package / "chair.glb").touch()
+    assert fallback._mesh(courier.home, job) == str(package / "chair.glb")
+    job.results.append(result("/r/chair.glb", 1, "mesh"))
+    assert fallback._mesh(courier.home, job) == "/r/chair.glb"
+
+
 def test_what_stands_in_the_way_of_an_import_is_said(
     courier: Courier, make: Make, finished: Make, by_hand: None
 ) -> None:
