@@ -115,7 +115,7 @@ class Store:
         """The one job whose id begins with ``prefix``; ProblemError(INPUT) when not exactly one."""
         pattern = prefix.lower().replace("%", "").replace("_", "") + "%"
         rows = self._db.execute("SELECT * FROM jobs WHERE id LIKE ? LIMIT 2", (pattern,)).fetchall()
-        if len(rows) == 1 and prefix:
+        if len(rows) == 1 and pattern != "%":
             return to_job(rows[0])
         more = "fits several jobs" if len(rows) > 1 else "is not in the list"
         raise ProblemError(
@@ -358,8 +358,16 @@ class _Transaction:
             self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, *_exc: object) -> None:
-        if self._outer:
-            self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        if not self._outer:
+            return
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            # A commit that failed (a reader of a rollback journal, a full disk) stays open, and
+            # later changes would silently become part of it. SQLite itself may have rolled back.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
 
 def _unusable(path: Path, error: Exception) -> ProblemError:

@@ -71,6 +71,9 @@ def test_find_takes_a_unique_prefix(store: Store) -> None:
         with pytest.raises(ProblemError) as caught:
             store.find(prefix)
         assert caught.value.problem.category is Category.INPUT
+    store.forget_job("abc2" + "0" * 28)
+    with pytest.raises(ProblemError):
+        store.find("_")
 
 
 def test_a_step_and_its_jobs_move_are_one_transaction(store: Store) -> None:
@@ -175,3 +178,33 @@ def test_a_newer_minor_schema_is_read(store: Store, tmp_path: Path) -> None:
     with Store.open(tmp_path) as later:
         read = later.job(job.id)
     assert read is not None and read.state is State.WAITING and read.state_text == "dreaming"
+
+
+def test_a_failed_commit_leaves_nothing_half_done(tmp_path: Path) -> None:
+    """Where WAL does not work (a network drive), a reader can make a commit fail."""
+    Store.open(tmp_path).close()
+    reader = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    reader.execute("PRAGMA journal_mode=DELETE")
+    try:
+        with Store.open(tmp_path, busy_ms=20) as store:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM jobs").fetchall()
+            with pytest.raises(sqlite3.OperationalError):
+                store.insert_job(Job(service="rigyd", name="refused"))
+            reader.execute("ROLLBACK")
+            store.insert_job(Job(service="rigyd", name="durable"))
+            names = reader.execute("SELECT name FROM jobs").fetchall()
+    finally:
+        reader.close()
+    assert names == [("durable",)]
+
+
+def test_a_full_disk_is_told_as_such(store: Store) -> None:
+    database = store._db
+    pages = database.execute("PRAGMA page_count").fetchone()[0]
+    database.execute(f"PRAGMA max_page_count={pages + 1}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.insert_job(Job(service="rigyd", name="x" * 200_000))
+    database.execute("PRAGMA max_page_count=100000")
+    assert store.insert_job(Job(service="rigyd", name="a")).revision > 0
+    assert [job.name for job in store.jobs()] == ["a"]
