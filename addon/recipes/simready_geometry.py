@@ -7,6 +7,7 @@ vectorised, so that a mesh of ten million triangles costs seconds. Never imports
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -197,39 +198,57 @@ def _grouped(values: Floats, label: Ints, total: int) -> Floats:
 
 def solid_moments(points: Floats, tris: Ints, label: Ints, total: int) -> Moments:
     """Exact volume integrals of closed surfaces by signed tetrahedra, for each label."""
-    a, b, c = (points[tris[:, i]] for i in range(3))
-    volume = np.einsum("ij,ij->i", a, np.cross(b, c)) / 6.0
-    s = a + b + c
-    first = volume[:, None] * s / 4.0
-    outer = sum(np.einsum("ij,ik->ijk", x, x) for x in (a, b, c, s))
-    second = volume[:, None, None] * outer / 20.0
-    return Moments(
-        np.bincount(label, volume, total),
-        _grouped(first, label, total),
-        _grouped(second, label, total),
-    )
+    result = _none(total)
+    for part in _chunks(len(tris)):
+        a, b, c = (points[tris[part, i]] for i in range(3))
+        volume = np.einsum("ij,ij->i", a, np.cross(b, c)) / 6.0
+        s = a + b + c
+        outer = sum(np.einsum("ij,ik->ijk", x, x) for x in (a, b, c, s))
+        result = result.plus(
+            Moments(
+                np.bincount(label[part], volume, total),
+                _grouped(volume[:, None] * s / 4.0, label[part], total),
+                _grouped(volume[:, None, None] * outer / 20.0, label[part], total),
+            )
+        )
+    return result
+
+
+def _none(total: int) -> Moments:
+    return Moments(np.zeros(total), np.zeros((total, 3)), np.zeros((total, 3, 3)))
+
+
+def _chunks(count: int) -> Iterator[slice]:
+    """Half a million triangles at a time: the products need two hundred bytes for each."""
+    for begin in range(0, count, 500_000):
+        yield slice(begin, begin + 500_000)
 
 
 def shell_moments(
     points: Floats, tris: Ints, label: Ints, total: int, weight: Floats, wall: Floats
 ) -> Moments:
     """Surface integrals, each triangle's area times ``weight`` (kg/m2) and ``wall`` (m) thick."""
-    a, b, c = (points[tris[:, i]] for i in range(3))
-    normal = np.cross(b - a, c - a)
-    length = np.linalg.norm(normal, axis=1)
-    mass = 0.5 * length * weight
-    s = a + b + c
-    first = mass[:, None] * s / 3.0
-    outer = sum(np.einsum("ij,ik->ijk", x, x) for x in (a, b, c, s))
-    second = mass[:, None, None] * outer / 12.0
-    unit = normal / np.maximum(length, 1e-30)[:, None]
-    # A plate has matter across its thickness too; without it a flat one has no valid inertia.
-    second += (mass * wall**2 / 12.0)[:, None, None] * np.einsum("ij,ik->ijk", unit, unit)
-    return Moments(
-        np.bincount(label, mass, total),
-        _grouped(first, label, total),
-        _grouped(second, label, total),
-    )
+    result = _none(total)
+    for part in _chunks(len(tris)):
+        a, b, c = (points[tris[part, i]] for i in range(3))
+        normal = np.cross(b - a, c - a)
+        length = np.linalg.norm(normal, axis=1)
+        mass = 0.5 * length * weight[part]
+        s = a + b + c
+        outer = sum(np.einsum("ij,ik->ijk", x, x) for x in (a, b, c, s))
+        second = mass[:, None, None] * outer / 12.0
+        unit = normal / np.maximum(length, 1e-30)[:, None]
+        # A plate has matter across its thickness too; without it a flat one has no valid inertia.
+        across = mass * wall[part] ** 2 / 12.0
+        second += across[:, None, None] * np.einsum("ij,ik->ijk", unit, unit)
+        result = result.plus(
+            Moments(
+                np.bincount(label[part], mass, total),
+                _grouped(mass[:, None] * s / 3.0, label[part], total),
+                _grouped(second, label[part], total),
+            )
+        )
+    return result
 
 
 def winding(points: Floats, tris: Ints, probes: Floats) -> Floats:
@@ -275,6 +294,10 @@ def thin(points: Floats, tris: Ints, target: int) -> tuple[Floats, Ints, Ints, I
     Returns points, triangles, for each old point its new index, and which old triangles were
     kept. A cluster is represented by one of its own points, so nothing grows.
     """
+    if len(tris) > 60 * target:  # a first coarse step makes the search below cheap
+        light, few, joined, early = thin(points, tris, 16 * target)
+        light, few, again, late = thin(light, few, target)
+        return light, few, again[joined], early[late]
     size = float(extent(points).max())
     cells = max(4.0, np.sqrt(target / 4.0))
     while True:

@@ -28,10 +28,28 @@ class Hull:
     faces: Ints
     volume: float
 
-    def planes(self) -> tuple[Floats, Floats]:
-        """Outward unit normals (m, 3) and offsets (m,): inside is normal.x <= offset."""
+    def _all_planes(self) -> tuple[Floats, Floats, geometry.Bools]:
         normal = geometry.normals(self.points, self.faces)
-        return normal, np.einsum("ij,ij->i", normal, self.points[self.faces[:, 0]])
+        offset = np.einsum("ij,ij->i", normal, self.points[self.faces[:, 0]])
+        beyond = (self.points @ normal.T).max(axis=0) - offset
+        return normal, offset, beyond <= 1e-5 * float(geometry.extent(self.points).max())
+
+    def planes(self) -> tuple[Floats, Floats]:
+        """Outward unit normals (k, 3) and offsets (k,): inside is normal.x <= offset.
+
+        Slivers, whose normal is mostly rounding, are left out: their neighbours bound the hull.
+        """
+        normal, offset, sound = self._all_planes()
+        return (normal[sound], offset[sound]) if sound.sum() >= 4 else (normal, offset)
+
+    def normals(self) -> Floats:
+        """A unit normal for each face; a sliver takes that of the plane it lies in."""
+        normal, offset, sound = self._all_planes()
+        if sound.any() and not sound.all():
+            centre = self.points[self.faces[~sound]].mean(axis=1)
+            gap = np.abs(centre @ normal[sound].T - offset[sound])
+            normal[~sound] = normal[sound][gap.argmin(axis=1)]
+        return normal
 
     def depth(self, probes: Floats) -> Floats:
         """How deep each probe lies inside (m); negative outside."""

@@ -18,7 +18,6 @@ import numpy as np
 
 from bridge.problems import Category, ProblemError
 
-from .simready_geometry import normals
 from .simready_hulls import Hull
 from .simready_load import Shape
 from .simready_mass import Body
@@ -316,7 +315,7 @@ def _colliders(stage: Any, asset: Asset) -> None:
         mesh.CreateFaceVertexIndicesAttr(
             Vt.IntArray.FromNumpy(hull.faces.reshape(-1).astype(np.int32))
         )
-        flat = normals(hull.points, hull.faces).astype(np.float32)
+        flat = hull.normals().astype(np.float32)
         mesh.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(flat))
         mesh.SetNormalsInterpolation(UsdGeom.Tokens.uniform)
         mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,9 @@ def _noise(size: int, cells: int, seed: int) -> np.ndarray:
     return rows[:, low % cells] * (1 - part) + rows[:, (low + 1) % cells] * part
 
 
-def wood_pixels(size: int = 256, seed: int = 1, tone: tuple[float, ...] = (0.62, 0.41, 0.24)) -> Any:
+def wood_pixels(
+    size: int = 256, seed: int = 1, tone: tuple[float, ...] = (0.62, 0.41, 0.24)
+) -> Any:
     """Wood grain along V."""
     x = np.linspace(0, 1, size, endpoint=False)[None, :]
     wave = _noise(size, 4, seed) * 0.25 + _noise(size, 16, seed + 1) * 0.04
@@ -143,8 +146,13 @@ def mesh_object(
 
 
 BOX_FACES = (
-    (0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (2, 6, 7, 3), (0, 4, 6, 2), (1, 3, 7, 5),
-)  # fmt: skip
+    (0, 2, 3, 1),
+    (4, 5, 7, 6),
+    (0, 1, 5, 4),
+    (2, 6, 7, 3),
+    (0, 4, 6, 2),
+    (1, 3, 7, 5),
+)
 
 
 def box(
@@ -196,7 +204,7 @@ def tube(
         for i in range(segments):
             angle = 2 * np.pi * i / segments
             points.append((radius * np.cos(angle), radius * np.sin(angle), height))
-    pairs = list(zip(rings, rings[1:], strict=False))
+    pairs = list(pairwise(rings))
     if closed:
         pairs.append((rings[-1], rings[0]))
     faces = []
@@ -235,20 +243,35 @@ def build_chair(at: tuple[float, float, float] = (0, 0, 0), turn: float = 0.0) -
         for y in (-1, 1):
             tall = 0.92 if y > 0 else 0.44
             made.append(
-                box(f"Leg {'left' if x < 0 else 'right'} {'back' if y > 0 else 'front'}",
-                    (0.04, 0.04, tall), (x * 0.19, y * 0.19, tall / 2), [oak], bevel=0.004)
-            )  # fmt: skip
+                box(
+                    f"Leg {'left' if x < 0 else 'right'} {'back' if y > 0 else 'front'}",
+                    (0.04, 0.04, tall),
+                    (x * 0.19, y * 0.19, tall / 2),
+                    [oak],
+                    bevel=0.004,
+                )
+            )
             made.append(
-                tube("Screw", [(0, 0), (0.006, 0), (0.006, 0.004), (0, 0.004)],
-                     (x * 0.19, y * 0.19 - 0.0, 0.455), [steel], segments=12)
-            )  # fmt: skip
+                tube(
+                    "Screw",
+                    [(0, 0), (0.006, 0), (0.006, 0.004), (0, 0.004)],
+                    (x * 0.19, y * 0.19 - 0.0, 0.455),
+                    [steel],
+                    segments=12,
+                )
+            )
     made.append(box("Seat", (0.44, 0.44, 0.05), (0, 0, 0.43), [oak], bevel=0.008))
     made.append(box("Cushion", (0.40, 0.38, 0.04), (0, -0.015, 0.475), [cloth], bevel=0.015))
     for row in range(3):
         made.append(
-            box(f"Back slat {row + 1}", (0.36, 0.018, 0.07), (0, 0.195, 0.60 + row * 0.12), [oak],
-                bevel=0.004)
-        )  # fmt: skip
+            box(
+                f"Back slat {row + 1}",
+                (0.36, 0.018, 0.07),
+                (0, 0.195, 0.60 + row * 0.12),
+                [oak],
+                bevel=0.004,
+            )
+        )
     _place(made, at, turn)
     return made
 
@@ -256,19 +279,35 @@ def build_chair(at: tuple[float, float, float] = (0, 0, 0), turn: float = 0.0) -
 def build_crate(at: tuple[float, float, float] = (0, 0, 0), turn: float = 0.0) -> list[Any]:
     """An open wooden crate of boards with a rope handle and metal corners."""
     pine = material(
-        "Pine planks", texture=image("pine_grain", wood_pixels(seed=7, tone=(0.80, 0.62, 0.40))),
-        normal=image("pine_bumps", normal_pixels(seed=9)), roughness=0.7,
-    )  # fmt: skip
+        "Pine planks",
+        texture=image("pine_grain", wood_pixels(seed=7, tone=(0.80, 0.62, 0.40))),
+        normal=image("pine_bumps", normal_pixels(seed=9)),
+        roughness=0.7,
+    )
     iron = material("Iron", (0.12, 0.12, 0.13), metallic=1.0, roughness=0.55)
     made = [box("Bottom board", (0.56, 0.36, 0.015), (0, 0, 0.0075), [pine], bevel=0.002)]
     for row in range(3):
         z = 0.065 + row * 0.105
         for y in (-1, 1):
-            made.append(box(f"Side board {row} {y}", (0.59, 0.015, 0.095), (0, y * 0.1875, z), [pine],
-                            bevel=0.002))  # fmt: skip
+            made.append(
+                box(
+                    f"Side board {row} {y}",
+                    (0.59, 0.015, 0.095),
+                    (0, y * 0.1875, z),
+                    [pine],
+                    bevel=0.002,
+                )
+            )
         for x in (-1, 1):
-            made.append(box(f"End board {row} {x}", (0.015, 0.36, 0.095), (x * 0.2875, 0, z), [pine],
-                            bevel=0.002))  # fmt: skip
+            made.append(
+                box(
+                    f"End board {row} {x}",
+                    (0.015, 0.36, 0.095),
+                    (x * 0.2875, 0, z),
+                    [pine],
+                    bevel=0.002,
+                )
+            )
     for x in (-1, 1):
         for y in (-1, 1):
             made.append(box("Corner", (0.02, 0.02, 0.32), (x * 0.27, y * 0.17, 0.175), [iron]))
@@ -281,9 +320,18 @@ def build_mug(at: tuple[float, float, float] = (0, 0, 0), turn: float = 0.0) -> 
     glaze = material("Glazed ceramic", (0.85, 0.32, 0.18), roughness=0.15)
     cup = tube(
         "Mug",
-        [(0, 0), (0.036, 0), (0.04, 0.004), (0.041, 0.09), (0.037, 0.09), (0.036, 0.008), (0, 0.008)],
-        (0, 0, 0), [glaze],
-    )  # fmt: skip
+        [
+            (0, 0),
+            (0.036, 0),
+            (0.04, 0.004),
+            (0.041, 0.09),
+            (0.037, 0.09),
+            (0.036, 0.008),
+            (0, 0.008),
+        ],
+        (0, 0, 0),
+        [glaze],
+    )
     points, faces = [], []
     around, across = 20, 10
     for i in range(around):
@@ -292,9 +340,12 @@ def build_mug(at: tuple[float, float, float] = (0, 0, 0), turn: float = 0.0) -> 
             turn_ = np.pi * 2 * j / across
             radius = 0.026 + 0.005 * np.cos(turn_)
             points.append(
-                (0.052 + radius * np.cos(angle) * 0.8, 0.005 * np.sin(turn_),
-                 0.047 + radius * np.sin(angle))
-            )  # fmt: skip
+                (
+                    0.052 + radius * np.cos(angle) * 0.8,
+                    0.005 * np.sin(turn_),
+                    0.047 + radius * np.sin(angle),
+                )
+            )
             n, m = (i + 1) % around, (j + 1) % across
             faces.append((i * across + j, i * across + m, n * across + m, n * across + j))
     handle = mesh_object("Handle", points, faces, [glaze], smooth=True)
@@ -309,13 +360,25 @@ def build_lamp(at: tuple[float, float, float] = (0, 0, 0), turn: float = 0.0) ->
     paper = material("Paper shade", (0.93, 0.88, 0.75), roughness=0.9)
     glass = material("Glass bulb", (0.95, 0.95, 0.95), roughness=0.05, transmission=1.0)
     made = [
-        tube("Base", [(0, 0), (0.09, 0), (0.09, 0.012), (0.03, 0.03), (0, 0.03)], (0, 0, 0), [brass]),
-        tube("Stem", [(0, 0.02), (0.008, 0.02), (0.008, 0.34), (0, 0.34)], (0, 0, 0), [brass],
-             segments=16),
+        tube(
+            "Base", [(0, 0), (0.09, 0), (0.09, 0.012), (0.03, 0.03), (0, 0.03)], (0, 0, 0), [brass]
+        ),
+        tube(
+            "Stem",
+            [(0, 0.02), (0.008, 0.02), (0.008, 0.34), (0, 0.34)],
+            (0, 0, 0),
+            [brass],
+            segments=16,
+        ),
         tube("Shade", [(0.15, 0.27), (0.10, 0.47)], (0, 0, 0), [paper], segments=40),
-        tube("Bulb", [(0, 0.335), (0.012, 0.34), (0.03, 0.385), (0.02, 0.42), (0, 0.428)], (0, 0, 0),
-             [glass], segments=24),
-    ]  # fmt: skip
+        tube(
+            "Bulb",
+            [(0, 0.335), (0.012, 0.34), (0.03, 0.385), (0.02, 0.42), (0, 0.428)],
+            (0, 0, 0),
+            [glass],
+            segments=24,
+        ),
+    ]
     _place(made, at, turn)
     return made
 
