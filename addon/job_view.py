@@ -18,7 +18,8 @@ from ..bridge.words import cost_line, credits_text, progress_text, state_label
 from . import interface, session
 
 #: a tree of what the service said is cut here: rows, depth, characters of a value
-TREE_ROWS, TREE_DEPTH, TREE_TEXT = 40, 5, 80
+TREE_ROWS, TREE_DEPTH, TREE_TEXT = 40, 5, 200
+_LONG_VALUE = 20
 _MOVING = (State.PACKAGING, State.UPLOADING, State.REMOTE, State.DOWNLOADING)
 
 
@@ -60,7 +61,7 @@ def draw_job(context: bpy.types.Context, layout: Any, now: session.Session, job:
     header, body = layout.panel("scene_courier_details", default_closed=True)
     header.label(text="Details")
     if body is not None:
-        _draw_details(body, job)
+        _draw_details(context, body, job)
 
 
 def _draw_state(context: bpy.types.Context, layout: Any, job: Job) -> None:
@@ -143,30 +144,33 @@ def _button(layout: Any, operator: str, job: Job, text: str, icon: str) -> None:
 # -- details -------------------------------------------------------------------------------------
 
 
-def _draw_details(layout: Any, job: Job) -> None:
+def _draw_details(context: bpy.types.Context, layout: Any, job: Job) -> None:
     """Facts and what the service told, as a tree that cannot grow without bounds."""
     column = layout.column(align=True)
-    column.scale_y = 0.85
     facts = [
         ("Job", job.short_id),
         ("At the service", job.remote_id),
-        ("Cost", cost_line(job)),
         ("Results", job.results_dir),
     ]
     for label, value in facts:
         if value:
-            _fact(column, label, value)
+            _fact(context, column, label, value)
     for label, value in detail_rows(job.remote):
-        _fact(column, label, value)
+        _fact(context, column, label, value)
     if job.problem is not None and job.problem.technical:
-        _fact(column, "Technical", job.problem.technical)
+        _fact(context, column, "Technical", job.problem.technical)
 
 
-def _fact(layout: Any, label: str, value: str) -> None:
-    if not value:
-        layout.label(text=label)
+def _fact(context: bpy.types.Context, layout: Any, label: str, value: str) -> None:
+    """Label and value side by side; a long value gets lines of its own."""
+    row = layout.row()
+    row.scale_y = 0.85
+    if not value or len(value) > _LONG_VALUE:
+        row.label(text=label)
+        if value:
+            interface.wrapped(context, layout, value, icon="BLANK1", indent=62)
         return
-    split = layout.split(factor=0.4)
+    split = row.split(factor=0.45)
     split.label(text=label)
     split.label(text=value)
 
@@ -198,7 +202,8 @@ def _tree(rows: list[tuple[str, str]], label: str, value: Any, depth: int) -> No
     # Counting on, without keeping: the last row says how many are left out.
     if len(rows) > 20 * TREE_ROWS:
         return
-    shown = "    " * depth + str(label).replace("_", " ").capitalize()
+    words = str(label).replace("_", " ")
+    shown = "    " * depth + words[:1].upper() + words[1:]
     if isinstance(value, dict) and depth < TREE_DEPTH:
         rows.append((shown, ""))
         for key, part in value.items():
@@ -209,8 +214,12 @@ def _tree(rows: list[tuple[str, str]], label: str, value: Any, depth: int) -> No
             return
         rows.append((shown, ""))
         for number, part in enumerate(value, start=1):
-            name = part.get("name") if isinstance(part, dict) else None
-            _tree(rows, str(name or number), part, depth + 1)
+            name = str(number)
+            if isinstance(part, dict) and part.get("name"):
+                name, part = str(part["name"]), {k: v for k, v in part.items() if k != "name"}
+                if len(part) == 1 and not isinstance(next(iter(part.values())), dict | list):
+                    part = next(iter(part.values()))
+            _tree(rows, name, part, depth + 1)
     else:
         rows.append((shown, _short(_plain(value))))
 

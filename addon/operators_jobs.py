@@ -190,13 +190,15 @@ class SCENE_COURIER_OT_resolve_job(JobOperator, bpy.types.Operator):
                 "you pay twice.",
                 "Send Again",
             )
-        return context.window_manager.invoke_props_dialog(self, width=360)
+        return context.window_manager.invoke_props_dialog(
+            self, width=360, title="Which conversion is it?", confirm_text="Follow This One"
+        )
 
     def draw(self, _context: bpy.types.Context) -> None:
         """The dialog for the id."""
         layout = self.layout
-        layout.label(text="Which conversion at the service is it?")
-        layout.prop(self, "remote_id", text="Its id")
+        layout.label(text="The service's own web page shows the id of each conversion.")
+        layout.prop(self, "remote_id", text="Id")
 
     def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Tell the worker the decision."""

@@ -289,9 +289,13 @@ def test_a_report_of_any_size_stays_a_few_rows(courier: Courier) -> None:
     assert max(len(value) for _label, value in rows) <= view.TREE_TEXT
     rows = view.detail_rows({"report": deep})
     assert len(rows) <= view.TREE_DEPTH + 2
-    assert view.detail_rows({"report": {"list": [1, 2, 3]}}) == [
+    assert view.detail_rows(
+        {"report": {"list": [1, 2, 3], "rules": [{"name": "RB.007", "passed": True}]}}
+    ) == [
         ("Report", ""),
         ("    List", "1, 2, 3"),
+        ("    Rules", ""),
+        ("        RB.007", "yes"),
     ]
 
 
