@@ -99,7 +99,7 @@ def _studio(fast: bool) -> bpy.types.Object:
         ("Fill", 35, 3.0, (2.6, -1.4, 1.6)),
         ("Rim", 120, 1.2, (0.9, 2.4, 2.2)),
     ):
-        light = bpy.data.lights.new(name, "AREA")
+        light: Any = bpy.data.lights.new(name, "AREA")
         light.energy, light.size = power, size
         item = _link(name, light)
         item.location = at
@@ -149,7 +149,7 @@ def _floor() -> None:
     body.use_margin, body.collision_margin = True, 0.0
 
 
-def _quality(scene: bpy.types.Scene, fast: bool) -> None:
+def _quality(scene: Any, fast: bool) -> None:
     scene.render.engine = "CYCLES"
     scene.cycles.device = "CPU"
     scene.cycles.samples = 12 if fast else 20
@@ -169,9 +169,9 @@ def _quality(scene: bpy.types.Scene, fast: bool) -> None:
         scene.view_settings.look = "AgX - Medium High Contrast"
 
 
-def _caption(camera: bpy.types.Object) -> bpy.types.TextCurve:
+def _caption(camera: bpy.types.Object) -> Any:
     """A line of text in front of the camera; returns its curve."""
-    curve = bpy.data.curves.new("Caption", "FONT")
+    curve: Any = bpy.data.curves.new("Caption", "FONT")
     curve.size = 0.026
     material = bpy.data.materials.new("Caption")
     material.use_nodes = True
@@ -239,14 +239,14 @@ def _render(path: Path) -> None:
 def _side_by_side(left: Path, right: Path, target: Path) -> None:
     parts = []
     for path in (left, right):
-        image = bpy.data.images.load(str(path))
+        image: Any = bpy.data.images.load(str(path))
         width, height = image.size
         pixels = np.empty(width * height * 4, dtype=np.float32)
         image.pixels.foreach_get(pixels)
         parts.append(pixels.reshape(height, width, 4))
     gap = np.ones((parts[0].shape[0], 8, 4), dtype=np.float32)
     whole = np.concatenate([parts[0], gap, parts[1]], axis=1)
-    picture = bpy.data.images.new("Picture", whole.shape[1], whole.shape[0])
+    picture: Any = bpy.data.images.new("Picture", whole.shape[1], whole.shape[0])
     picture.pixels.foreach_set(whole.ravel())
     picture.filepath_raw = str(target)
     picture.file_format = "PNG"

@@ -81,7 +81,8 @@ def _material(
     image = bpy.data.images.new(f"{name} colour", _SIZE, _SIZE)
     pixels = np.ones((_SIZE, _SIZE, 4), dtype=np.float32)
     pixels[..., :3] = np.clip(picture, 0, 1)
-    image.pixels.foreach_set(pixels.ravel())
+    flat: Any = image.pixels  # a whole array to Blender, one number to its stubs
+    flat.foreach_set(pixels.ravel())
     image.pack()
     material = bpy.data.materials.new(name)
     material.use_nodes = True
@@ -102,10 +103,10 @@ def _material(
 def _unwrap(mesh: bmesh.types.BMesh, scale: float, shift: float) -> None:
     """Box projection in metres, the texture's grain (u) along the longest side of the part."""
     layer = mesh.loops.layers.uv.new("UVMap")
-    points = np.array([vertex.co[:] for vertex in mesh.verts])
+    points = np.array([vertex.co.to_tuple() for vertex in mesh.verts])
     order = np.argsort(-np.ptp(points, axis=0))
     for face in mesh.faces:
-        normal = [abs(value) for value in face.normal]
+        normal = [abs(value) for value in face.normal.to_tuple()]
         facing = normal.index(max(normal))
         u, v = (int(axis) for axis in order if int(axis) != facing)
         for loop in face.loops:
@@ -197,7 +198,7 @@ def _lathe(
     return item
 
 
-def _keep_corners_sharp(mesh: bpy.types.Mesh) -> None:
+def _keep_corners_sharp(mesh: Any) -> None:
     work = bmesh.new()
     work.from_mesh(mesh)
     for edge in work.edges:
@@ -238,7 +239,7 @@ def _stool(x: float, oak: bpy.types.Material, walnut: bpy.types.Material) -> dic
         angle = math.pi / 4 + number * math.pi / 2
         outward = 0.118 + 0.218 * math.tan(lean)
         at = (x + outward * math.cos(angle), outward * math.sin(angle), 0.218)
-        turn = (lean * math.sin(angle), -lean * math.cos(angle), 0)
+        turn = (lean * math.sin(angle), -lean * math.cos(angle), 0.0)
         leg = [(0, -0.22), (0.011, -0.22), (0.013, -0.21), (0.018, 0.05), (0.016, 0.22), (0, 0.22)]
         parts.append(_lathe(f"Stool leg {number + 1}", leg, at, oak, turn, 24))
     for number in range(4):
@@ -246,7 +247,7 @@ def _stool(x: float, oak: bpy.types.Material, walnut: bpy.types.Material) -> dic
         z = 0.17 if number % 2 else 0.21
         reach = (0.118 + (0.436 - z) * math.tan(lean)) * math.cos(math.pi / 4)
         at = (x + reach * math.cos(angle), reach * math.sin(angle), z)
-        turn = (math.pi / 2, 0, angle)
+        turn = (math.pi / 2, 0.0, angle)
         profile = _rod(0.009, 2 * reach)
         parts.append(_lathe(f"Stool rung {number + 1}", profile, at, walnut, turn, 16))
     return _gather("Stool", parts)
