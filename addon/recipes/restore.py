@@ -8,6 +8,7 @@ folder, so the artist's own are never touched; nothing outside the job's folder 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -81,12 +82,31 @@ def open_capture(
     notes = caches.put_disk_caches(entries, folder, capture["blend"], frame)
     trusted = bool(capture.get("scripts_trusted"))
     open_blend(folder / capture["blend"], scripts=trusted)
-    notes += put_back_images(capture.get("images", []), folder)
     notes += caches.put_folders(entries, folder, frame)
+    if any(entry["kind"] == "nodes_bake" for entry in entries):
+        caches.put_disk_caches(entries, folder / "restored", capture["blend"], frame)
+        _open_again(capture["blend"], folder, scripts=trusted)
+    notes += put_back_images(capture.get("images", []), folder)
     notes += _put_back_functions(capture, trusted)
     activate(capture)
     notes += caches.replay(bpy.context.scene, entries, say)
     return list(dict.fromkeys(notes))
+
+
+def _open_again(blend: str, folder: Path, *, scripts: bool) -> None:
+    """Save the open file with its new paths, by the same name, and open that.
+
+    Geometry nodes look for a bake once; having missed it they keep to what they had.
+    """
+    path = folder / "restored" / blend
+    caches.need_room(folder, (folder / blend).stat().st_size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bpy.ops.wm.save_as_mainfile(
+        filepath=str(path), copy=True, compress=False, relative_remap=True, check_existing=False
+    )
+    open_blend(path, scripts=scripts)
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def activate(capture: dict[str, Any]) -> None:
