@@ -20,6 +20,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 _SECONDS = 900
+# What Blender itself says about each file it writes.
+_CHATTER = ("Info: ", "EGL Error")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,6 +72,8 @@ def _run(script: Path) -> tuple[int, list[str]]:
         lines = []
         try:
             for line in process.stdout:
+                if line.startswith(_CHATTER):
+                    continue
                 lines.append(line.strip())
                 print(f"   {line.rstrip()}", flush=True)
             return process.wait(_SECONDS), lines
