@@ -208,6 +208,20 @@ def _stop(process: subprocess.Popen[str]) -> None:
         process.wait(10)
 
 
+def _hang_up(process: subprocess.Popen[str], reader: threading.Thread) -> None:
+    """Close the pipes of a child that has ended, without waiting for what it left running."""
+    reader.join(2)
+    if reader.is_alive() and sys.platform != "win32":
+        # Something that it started holds its output open; a close would wait for the reader.
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+        reader.join(2)
+    for stream in (process.stdin, None if reader.is_alive() else process.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
 def _read_lines(
     process: subprocess.Popen[str],
     tail: deque[str],
@@ -285,11 +299,7 @@ def run_recipe(
     finally:
         if process.poll() is None:
             _stop(process)
-        reader.join(5)
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        _hang_up(process, reader)
     return _result(name, result_path, process.returncode, tail)
 
 
