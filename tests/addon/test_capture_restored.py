@@ -252,6 +252,40 @@ def test_rigid_bodies_in_memory(capture: ModuleType, project: Path, tmp_path: Pa
     assert_same_points(path, "Faller", expected)
 
 
+def test_fluid_folder(capture: ModuleType, project: Path, tmp_path: Path) -> None:
+    """A fluid domain's folder, named relative to the .blend: the frames around this one are copied.
+
+    The bpy module aborts as soon as it evaluates a fluid (its solver, in 4.2 to 5.2). So the domain
+    is in no scene, the files are made by hand, and no shape is looked at.
+    """
+    scenes.cube("Sent")
+    domain = bpy.data.objects.new("Domain", bpy.data.meshes.new("Domain"))
+    domain.use_fake_user = True
+    modifier = domain.modifiers.new("Fluid", "FLUID")
+    modifier.fluid_type = "DOMAIN"
+    modifier.domain_settings.cache_type = "ALL"
+    modifier.domain_settings.cache_directory = "//fluid"
+    bpy.context.scene.frame_set(5)
+    for folder, name in (("mesh", "lMesh_{:04}.bobj.gz"), ("data", "fluid_data_{:04}.vdb")):
+        (project / "fluid" / folder).mkdir(parents=True)
+        for frame in range(1, 20):
+            (project / "fluid" / folder / name.format(frame)).write_bytes(b"frame")
+    before = listing(project)
+    folder = tmp_path / "job"
+    data = capture.capture(bpy.context, folder, job=scenes.JOB)
+    (entry,) = data["caches"]
+    assert (entry["kind"], entry["object"], entry["modifier"]) == ("fluid", "Domain", "Fluid")
+    assert entry["original"] == str(project / "fluid")
+    scenes.export_capture(folder)
+    copied = {path.name for path in (folder / "caches" / "000").rglob("*") if path.is_file()}
+    assert copied == {
+        pattern.format(frame)
+        for pattern in ("lMesh_{:04}.bobj.gz", "fluid_data_{:04}.vdb")
+        for frame in (1, 4, 5, 6)
+    }
+    assert listing(project) == before
+
+
 def test_played_rigid_body(capture: ModuleType, project: Path, tmp_path: Path) -> None:
     """Played, not baked: the file forgets where it had fallen to."""
     item = scenes.cube("Faller", at=(0, 0, 10))
