@@ -36,7 +36,7 @@ import lint
 import machine
 
 ROOT = env.ROOT
-TAIL_LINES = 60
+SHOWN_LINES = 250
 
 
 @dataclass(frozen=True)
@@ -193,13 +193,25 @@ def run_suite(
     return outcome
 
 
+def failures(lines: list[str]) -> list[str]:
+    """The part of pytest's output that tells what went wrong, with its end if it is long."""
+    for number, line in enumerate(lines):
+        if line.startswith("===") and line.strip("= ") in ("FAILURES", "ERRORS"):
+            lines = lines[number:]
+            break
+    if len(lines) > SHOWN_LINES:
+        half = SHOWN_LINES // 2
+        lines = [*lines[:half], f"… {len(lines) - 2 * half} lines …", *lines[-half:]]
+    return lines
+
+
 def show(name: str, outcome: Outcome, *, everything: bool = False) -> None:
     """One line for each suite; on a failure, the end of its output as well."""
     figures = f"{outcome.passed} passed, {outcome.failed} failed, {outcome.skipped} skipped"
     machine.say(f"[test] {name:14} {figures} in {outcome.seconds:.0f} s")
     if outcome.failed or everything:
         lines = outcome.log.strip().splitlines()
-        shown = lines if everything else lines[-TAIL_LINES:]
+        shown = lines if everything else failures(lines)
         machine.say("\n".join(f"    {line}" for line in shown))
     for reason in outcome.why_skipped:
         machine.say(f"    skipped {reason}")

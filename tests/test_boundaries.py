@@ -6,6 +6,8 @@ no Blender.
 from __future__ import annotations
 
 import ast
+import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -234,10 +236,10 @@ def test_no_registry_and_no_developers_path_is_named() -> None:
         for name in (rb"py" rb"pi", rb"python" rb"hosted", rb"npm" rb"js")
     ]
     hosts.append(rb"\bdeb(?:ian)?\.debian\.org\b")
-    places = [
-        rb"(?<![\w.:/~-])/" + name + rb"/"
-        for name in (rb"wo" rb"rk", rb"ro" rb"ot", rb"home/[a-z]+")
-    ]
+    # This clone, this user's home, and the usual places of containers that build things.
+    homes = [ROOT, Path(pwd.getpwuid(os.getuid()).pw_dir)] if os.name == "posix" else [ROOT]
+    places = [re.escape(os.fsencode(place)) + rb"/" for place in homes if len(place.parts) > 2]
+    places += [rb"(?<![\w.:/~-])/" + name + rb"/" for name in (rb"wo" rb"rk", rb"ro" rb"ot")]
     pattern = re.compile(b"|".join([*hosts, *places]))
     found = [
         f"{path.relative_to(ROOT)}: {match.group().decode()}"
