@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import bpy
 
@@ -18,9 +18,6 @@ from ..bridge.jobs import Job, State
 from ..bridge.problems import Category, Problem, ProblemError
 from . import interface, pump, session
 from .operators_jobs import JobOperator
-
-if TYPE_CHECKING:
-    from ..bridge.store import Store
 
 
 class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
@@ -90,10 +87,15 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
             return self._failed(context, now, broken)
         said = [*report.lost, *report.notes]
         notes = job.notes + [text for text in said if text not in job.notes]
-        self._mark(store, job, notes)
+        job_id, imported_at = job.id, time.time()
+        now.import_tried.add(job_id)
+        now.write(
+            lambda store: store.update_job_if(
+                job_id, (State.DONE,), imported_at=imported_at, notes=notes
+            )
+        )
         now.import_problems.pop(job.id, None)
         now.click_problem = None
-        now.stale()
         pump.tick()
         lost = " The job's details say what could not be kept." if report.lost else ""
         self.report({"INFO"}, f"Imported “{job.name}” into “{report.collection}”.{lost}")
@@ -135,17 +137,12 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
             placement=placement,
             source=(after, list(job.origin.get("objects") or []) if same_file else []),
             job_id=job.id,
+            # What comes in by itself must not take the artist's selection away.
+            select=not self.quiet,
             push_undo=False,
             fallback_mesh=_mesh(session.current().home, job),
             textures_from=job.results_dir or None,
         )
-
-    def _mark(self, store: Store, job: Job, notes: list[str]) -> None:
-        try:
-            store.update_job_if(job.id, (State.DONE,), imported_at=time.time(), notes=notes)
-        except session.database().OperationalError:
-            # The import itself is there; at worst the list still offers the button.
-            session.current().import_tried.add(job.id)
 
     def _failed(
         self, context: bpy.types.Context, now: session.Session, problem: Problem

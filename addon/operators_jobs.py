@@ -16,7 +16,7 @@ import bpy
 
 from ..bridge import paths
 from ..bridge.jobs import Job
-from ..bridge.problems import Category, Problem, ProblemError
+from ..bridge.problems import Category, ProblemError
 from ..bridge.words import credits_text
 from . import interface, pump, session
 
@@ -36,27 +36,24 @@ class JobOperator:
     def act(
         self, context: bpy.types.Context, action: Callable[[Store, Job], str | None]
     ) -> interface.Answer:
-        """Run ``action(store, job)`` on the job as it is now; report its answer or the problem."""
+        """Run ``action(store, job)`` on the job as it is now; report its answer or the problem.
+
+        ``action`` must not touch bpy or the operator: it may run in a thread a moment later.
+        """
         now = session.current()
         operator: Any = self
+        wanted = str(operator.job_id)
         try:
-            store = now.open_store()
-            message = action(store, store.find(operator.job_id))
+            message = now.write(lambda store: action(store, store.find(wanted)))
         except ProblemError as error:
             now.click_problem = error.problem
             interface.report_problem(operator, error.problem)
             interface.redraw(context)
             return {"CANCELLED"}
-        except session.database().OperationalError as error:
-            busy = Problem(
-                Category.DISK, "The job list is busy at the moment.", "Try again.", str(error)
-            )
-            interface.report_problem(operator, busy)
-            return {"CANCELLED"}
         now.click_problem = None
-        now.stale()
+        now.wake_worker(at_once=True)
         pump.tick()
-        if message:
+        if isinstance(message, str):
             operator.report({"INFO"}, message)
         return {"FINISHED"}
 
@@ -87,7 +84,6 @@ class SCENE_COURIER_OT_cancel_job(JobOperator, bpy.types.Operator):
             from ..bridge import commands
 
             commands.cancel(store, job.id)
-            session.current().wake_worker(at_once=True)
             if job.remote_id and not job.sandboxed and not job.state.terminal:
                 return "Canceled here. The conversion goes on at Rigyd and is charged there."
             return None
@@ -108,7 +104,6 @@ class SCENE_COURIER_OT_retry_job(JobOperator, bpy.types.Operator):
             from ..bridge import commands
 
             commands.retry(store, job.id)
-            session.current().wake_worker(at_once=True)
             return None
 
         return self.act(context, action)
@@ -130,18 +125,19 @@ class SCENE_COURIER_OT_approve_job(JobOperator, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Agree, if the price is still the one that was shown."""
 
+        shown = self.credits
+
         def action(store: Store, job: Job) -> str | None:
             from ..bridge import commands
 
             price = job.price
-            if price is not None and self.credits >= 0 and price > self.credits:
+            if price is not None and 0 <= shown < price:
                 raise ProblemError(
                     Category.CREDITS,
                     f"The price is {credits_text(price)} now.",
                     "Look at it again before you approve it.",
                 )
             commands.approve(store, job.id)
-            session.current().wake_worker(at_once=True)
             return None
 
         return self.act(context, action)
@@ -203,20 +199,20 @@ class SCENE_COURIER_OT_resolve_job(JobOperator, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Tell the worker the decision."""
 
+        again, remote_id = self.decision == "again", self.remote_id.strip()
+
         def action(store: Store, job: Job) -> str | None:
             from ..bridge import commands
 
-            again = self.decision == "again"
-            if not again and not self.remote_id.strip():
+            if not again and not remote_id:
                 raise ProblemError(
                     Category.INPUT,
                     "No id was given.",
                     "Open the service's web page and copy the id of the conversion.",
                 )
             commands.resolve_in_doubt(
-                store, job.id, remote_id=None if again else self.remote_id, send_again=again
+                store, job.id, remote_id=None if again else remote_id, send_again=again
             )
-            session.current().wake_worker(at_once=True)
             return None
 
         return self.act(context, action)

@@ -81,7 +81,7 @@ class SCENE_COURIER_OT_send(bpy.types.Operator):
         jobs = len(capture.exportable(context)) if order.per_object else 1
         if jobs <= 1:
             return self.execute(context)
-        price = session.current().price(order.service, order.account)
+        price = session.current().answers.price(order.service, order.account)
         label = SERVICE_LABELS[order.service]
         return context.window_manager.invoke_confirm(
             self,

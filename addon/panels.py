@@ -90,12 +90,12 @@ def _draw_account(
             indent=62,
         )
         return
-    source = now.key_source(service)
+    source = now.answers.key_source(service)
     if source == "none":
         box = layout.box()
-        state = now.service_states.get((service, DEFAULT_ACCOUNT), {})
-        told = state.get("problem") or {}
-        sentence = str(told.get("sentence") or f"There is no key for {label}.")
+        state = now.answers.states.get((service, DEFAULT_ACCOUNT), {})
+        why = state.get("problem") or {}
+        sentence = str(why.get("sentence") or f"There is no key for {label}.")
         interface.wrapped(context, box, sentence, icon="KEYINGSET")
         interface.wrapped(
             context,
@@ -105,7 +105,7 @@ def _draw_account(
             icon="BLANK1",
         )
         box.operator("scene_courier.refresh", text="Look Again", icon="FILE_REFRESH")
-    elif not bpy.app.online_access and not now.nearby(service):
+    elif not bpy.app.online_access and not now.answers.nearby(service):
         box = layout.box()
         interface.wrapped(
             context,
@@ -114,6 +114,9 @@ def _draw_account(
             icon="INTERNET_OFFLINE",
         )
         box.operator("scene_courier.open_online_preferences", icon="PREFERENCES")
+    elif (told := now.answers.problems.get((service, DEFAULT_ACCOUNT))) is not None:
+        box = interface.draw_problem(context, layout, told)
+        box.operator("scene_courier.refresh", text="Look Again", icon="FILE_REFRESH")
 
 
 def _draw_selection(layout: Any, context: bpy.types.Context, per_object: bool) -> int:
@@ -173,9 +176,9 @@ def _draw_send(
 ) -> None:
     """The price and the button, which says what it does."""
     label = "the Sandbox" if account == SANDBOX else SERVICE_LABELS[service]
-    price = now.price(service, account)
+    price = now.answers.price(service, account)
     jobs = count if per_object and count > 1 else 1
-    possible = account == SANDBOX or now.key_source(service) != "none"
+    possible = account == SANDBOX or now.answers.key_source(service) != "none"
     if count and possible:
         layout.label(text=_cost(price, jobs, account))
     if count > 1 and per_object:

@@ -96,7 +96,7 @@ def key_text(now: session.Session, service: str) -> str:
         "keyring": "From this system's keyring",
         "file": "From a private file in the data folder",
         "none": f"None found: use “scene-courier login {service}” or {service.upper()}_API_KEY",
-    }.get(now.key_source(service), "Not looked up yet")
+    }.get(now.answers.key_source(service), "Not looked up yet")
 
 
 @dataclass

@@ -88,7 +88,7 @@ def _turn() -> float:
         mirror(context, now)
         interface.redraw(context)
     _tell_online(now)
-    if now.work_waiting or now.requests_pending:
+    if now.work_waiting or now.answers.pending:
         now.wake_worker(clock)
     if now.importable:
         _import_next(context, now)
@@ -145,7 +145,7 @@ def ask(context: bpy.types.Context, *, force: bool = False) -> None:
     now = session.current()
     service = properties.of_scene(_looking_window(context, now).scene).service
     online = bool(bpy.app.online_access)
-    now.ask(service, DEFAULT_ACCOUNT, online=online, now=time.monotonic(), force=force)
+    now.ask(service, DEFAULT_ACCOUNT, online=online, force=force)
 
 
 def _looking_window(context: bpy.types.Context, now: session.Session) -> bpy.types.Window:

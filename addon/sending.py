@@ -7,6 +7,7 @@ anything fails, every folder made here is removed again and no job exists.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ import bpy
 
 from ..bridge import commands, paths
 from ..bridge.jobs import SANDBOX, Job
-from ..bridge.problems import Category, ProblemError
+from ..bridge.problems import ProblemError
 from . import capture, session
 from .capture import write as capture_files
 
@@ -53,29 +54,24 @@ def send(context: bpy.types.Context, now: session.Session, order: Order) -> list
     if problems:
         raise ProblemError.of(problems[0])
     parts = [[item] for item in capture.exportable(context, items)] if order.per_object else [items]
+    with contextlib.suppress(session.database().OperationalError):
+        # A data folder that cannot be used is said before anything is copied into it.
+        now.open_store()
+    folders: list[Path] = []
+    group = uuid.uuid4().hex if len(parts) > 1 else ""
+
+    def take_back() -> None:
+        # No row was written: all of them are one change of the store.
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
     try:
-        store = now.open_store()
-        folders: list[Path] = []
-        group = uuid.uuid4().hex if len(parts) > 1 else ""
-        try:
-            jobs = [_prepare(context, now, order, part, folders, group) for part in parts]
-            with store.together():
-                for job in jobs:
-                    commands.submit(store, job)
-        except BaseException:
-            # No row was written: all of them are one change of the store.
-            for folder in folders:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
-    except session.database().OperationalError as error:
-        raise ProblemError(
-            Category.DISK,
-            "The job list is busy at the moment.",
-            "Press Send again.",
-            str(error),
-        ) from None
+        jobs = [_prepare(context, now, order, part, folders, group) for part in parts]
+        now.write(lambda store: [commands.submit(store, job) for job in jobs], take_back)
+    except BaseException:
+        take_back()
+        raise
     now.active_id = jobs[-1].id
-    now.stale()
     return jobs
 
 

@@ -18,11 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from ..bridge import paths
 from ..bridge.jobs import DEFAULT_ACCOUNT, SANDBOX, Job, State
 from ..bridge.problems import Category, Problem, ProblemError
+from .answers import Answers
 from .worker_watch import WorkerWatch
 
 if TYPE_CHECKING:
@@ -32,16 +32,14 @@ if TYPE_CHECKING:
 STORE_NAME = "courier.sqlite"
 #: the store never keeps Blender's main thread waiting for another writer longer than this
 BUSY_MS = 20
+#: a chore that makes up for a click waits this long
+LATER_MS = 5000
+#: what ``Session.write`` answers when a chore does it
+LATER = object()
 #: jobs taken over in one tick; keeps a tick short when many changed at once
 BATCH = 32
 #: the panel counts as open this long after it was last drawn (seconds)
 PANEL_SECONDS = 4.0
-#: how often an open panel renews what the worker told it (seconds)
-ASK_SECONDS = 60.0
-PRICE_AGE = 300.0
-STATE_AGE = 30.0
-
-PRICE_OF_FILE = {"rigyd": "glb_to_simready"}
 
 
 def database() -> ModuleType:
@@ -77,10 +75,7 @@ class Session:
         self.active_id = ""
         #: what the person chose in the panel: "", "default" or "sandbox"
         self.account_choice = ""
-        self.service_states: dict[tuple[str, str], dict[str, Any]] = {}
-        self.service_problems: dict[tuple[str, str], Problem] = {}
-        self.prices: dict[tuple[str, str], dict[str, Any]] = {}
-        self.requests_pending = False
+        self.answers = Answers()
         #: derived from ``jobs`` whenever they change: how many go on, whether one of them needs
         #: the worker, and which ended ones of this very session are not imported yet
         self.active = 0
@@ -93,8 +88,6 @@ class Session:
         self._data_version = -1
         self._stale = True
         self._retry_store_at = 0.0
-        self._pairs: set[tuple[str, str]] = {("rigyd", DEFAULT_ACCOUNT)}
-        self._asked: dict[tuple[str, str, str], float] = {}
         self._chores: dict[str, threading.Thread] = {}
         self._home: Path | None = None
 
@@ -163,6 +156,50 @@ class Session:
         """Read again at the next tick: this connection itself has written something."""
         self._stale = True
 
+    def write(self, action: Callable[[Store], Any], undo: Callable[[], None] | None = None) -> Any:
+        """Change the store, all of it or nothing; what ``action(store)`` answers, or LATER.
+
+        While another process writes, the main thread does not wait for it: a chore does the same a
+        moment later, and ``click_problem`` says if that fails (after ``undo``). So ``action`` and
+        ``undo`` must not touch bpy. Raises what ``action`` and ``open_store`` raise.
+        """
+        try:
+            store = self.open_store()
+            with store.together():
+                answer = action(store)
+        except database().OperationalError:
+            self._write_later(action, undo)
+            return LATER
+        self.stale()
+        return answer
+
+    def _write_later(self, action: Callable[[Store], Any], undo: Callable[[], None] | None) -> None:
+        home = self.home
+
+        def work() -> None:
+            from ..bridge.store import Store
+
+            problem: Problem | None = None
+            try:
+                with Store.open(home, busy_ms=LATER_MS) as store, store.together():
+                    action(store)
+            except ProblemError as error:
+                problem = error.problem
+            except (database().Error, OSError) as error:
+                problem = Problem(
+                    Category.DISK,
+                    "The job list stayed busy, so the last click did nothing.",
+                    "Try again. If it stays so, look for a program that holds the data folder.",
+                    f"{type(error).__name__}: {error}",
+                )
+            if problem is not None:
+                if undo is not None:
+                    undo()
+                self.click_problem = problem
+                self.changes += 1
+
+        self.chore(f"write {uuid.uuid4().hex}", work)
+
     # -- reading ---------------------------------------------------------------------------------
 
     def refresh(self, now: float | None = None) -> bool:
@@ -204,7 +241,8 @@ class Session:
         self.revision = newest
         if changed or gone:
             self._derive()
-        self._read_requests()
+        if self.answers.read(self.store):
+            self.changes += 1
         # Only now: had the store been busy, the next tick would look again.
         self._data_version = version
         self.more = self._stale = len(changed) >= BATCH
@@ -250,31 +288,6 @@ class Session:
         self.importable = []
         self.click_problem = None
 
-    def _read_requests(self) -> None:
-        """What the worker answered: where the key is, what a job costs."""
-        assert self.store is not None
-        pending = False
-        for pair in self._pairs:
-            service, account = pair
-            args = {"service": service, "account": account}
-            state = self.store.request("service_state", args)
-            price = self.store.request("pricing", args)
-            for request, answers in ((state, self.service_states), (price, self.prices)):
-                if request is None:
-                    continue
-                pending = pending or request.state == "pending"
-                if isinstance(request.answer, dict) and answers.get(pair) != request.answer:
-                    answers[pair] = request.answer
-                    self.changes += 1
-            problem = next((r.problem for r in (state, price) if r and r.problem), None)
-            if self.service_problems.get(pair) != problem:
-                self.changes += 1
-                if problem is None:
-                    self.service_problems.pop(pair, None)
-                else:
-                    self.service_problems[pair] = problem
-        self.requests_pending = pending
-
     # -- what follows from it --------------------------------------------------------------------
 
     def listed(self) -> list[Job]:
@@ -290,36 +303,12 @@ class Session:
         self.drawn_at = time.monotonic()
         self.drawn_in = window or self.drawn_in
 
-    def key_source(self, service: str) -> str:
-        """ "environment", "keyring", "file", "none", or "" while nobody knows."""
-        state = self.service_states.get((service, DEFAULT_ACCOUNT), {})
-        return str(state.get("key_source") or "")
-
-    def has_key(self, service: str) -> bool:
-        """True when the worker found a key for the person's own account."""
-        return self.key_source(service) not in ("", "none")
-
-    def nearby(self, service: str) -> bool:
-        """True when the person's own account is on this computer (a test server, say)."""
-        state = self.service_states.get((service, DEFAULT_ACCOUNT), {})
-        host = urlsplit(str(state.get("base_url") or "")).hostname or ""
-        return host == "localhost" or host == "::1" or host.startswith("127.")
-
     def account(self, service: str, preferred: str = "") -> str:
         """Which account a job goes to: the choice, else the preference, else what is possible."""
         chosen = self.account_choice or preferred
         if chosen in (DEFAULT_ACCOUNT, SANDBOX):
             return chosen
-        return DEFAULT_ACCOUNT if self.has_key(service) else SANDBOX
-
-    def price(self, service: str, account: str) -> float | None:
-        """Credits for one job, 0 on the sandbox, None while unknown."""
-        if account == SANDBOX:
-            return 0.0
-        prices = self.prices.get((service, account), {})
-        nested = prices.get("pricing")
-        value = (nested if isinstance(nested, dict) else prices).get(PRICE_OF_FILE.get(service, ""))
-        return float(value) if isinstance(value, int | float) else None
+        return DEFAULT_ACCOUNT if self.answers.has_key(service) else SANDBOX
 
     # -- chores ----------------------------------------------------------------------------------
 
@@ -336,26 +325,11 @@ class Session:
         thread.start()
         return thread
 
-    def ask(
-        self, service: str, account: str, *, online: bool, now: float, force: bool = False
-    ) -> None:
-        """Have the worker tell where the key is and what a job costs; renews by itself.
-
-        The price is only asked for where a key is and Blender may go online.
-        """
-        kinds = [("service_state", STATE_AGE)]
-        may_ask = account == DEFAULT_ACCOUNT and (online or self.nearby(service))
-        if may_ask and self.has_key(service):
-            kinds.append(("pricing", PRICE_AGE))
-        self._pairs.add((service, account))
-        due = []
-        for kind, age in kinds:
-            key = (kind, service, account)
-            if force or now - self._asked.get(key, -1e9) >= ASK_SECONDS:
-                self._asked[key] = now
-                due.append((kind, 0.0 if force else age))
-        if not due or self.store is None:
+    def ask(self, service: str, account: str, *, online: bool, force: bool = False) -> None:
+        """Have the worker tell where the key is and what a job costs, when that is due."""
+        if self.store is None:
             return
+        due = self.answers.due(service, account, online=online, now=time.monotonic(), force=force)
         home, args = self.home, {"service": service, "account": account}
 
         def work() -> None:
@@ -369,7 +343,8 @@ class Session:
                 # The panel goes on without a price; the next minute asks again.
                 return
 
-        self.chore("ask", work)
+        if due:
+            self.chore("ask", work)
 
     def tell_online_access(self, online: bool) -> None:
         """Write Blender's switch for all processes: off, it pauses jobs sent from Blender."""

@@ -30,6 +30,7 @@ def make(courier: Courier) -> Make:
 
 
 def now(courier: Courier, job: Any) -> Any:
+    courier.settle()
     with courier.store() as store:
         return store.job(job.id)
 
@@ -227,10 +228,17 @@ def test_what_stands_in_the_way_of_an_import_is_said(
 def test_a_finished_job_of_this_session_comes_in_by_itself_once(
     courier: Courier, finished: Make
 ) -> None:
+    preferences = bpy.context.preferences.addons[courier.extension.name].preferences
+    preferences.auto_import = False
     job = finished()
+    other = cube("At work")
+    bpy.data.objects["Source"].select_set(False)
+    preferences.auto_import = True
     courier.tick(2)
     imported_at = now(courier, job).imported_at
     assert imported_at is not None
+    assert bpy.context.view_layer.objects.active == other, "the artist's selection stays"
+    assert list(bpy.context.view_layer.objects.selected) == [other]
     count = len(bpy.data.objects)
     courier.now.stale()
     courier.tick(5)

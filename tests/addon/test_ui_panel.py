@@ -127,6 +127,22 @@ def test_without_a_key_the_panel_says_how_to_get_one(courier: Courier) -> None:
     assert "Price" not in drawn.text
 
 
+def test_a_price_that_cannot_be_had_says_why(courier: Courier) -> None:
+    cube()
+    bpy.context.window_manager.scene_courier.account = "default"
+    key_found(courier, address="http://127.0.0.1:4711/rigyd/api")
+    refused = problem(courier, "credentials", "Rigyd refuses the key.", "Make a new one.")
+    with courier.store() as store:
+        request = store.ask("pricing", {"service": "rigyd", "account": "default"}, 0)
+        store.answer(request.id, problem=refused)
+    courier.tick()
+    drawn = draw(SEND)
+    assert "Rigyd refuses the key. Make a new one." in drawn.text
+    assert drawn.has("scene_courier.refresh", "Look Again")
+    tell(courier, "pricing", {"glb_to_simready": 1})
+    assert "refuses" not in draw(SEND).text
+
+
 def test_offline_is_said_where_it_matters(courier: Courier) -> None:
     cube()
     group = bpy.context.window_manager.scene_courier
