@@ -7,8 +7,8 @@ bpy here, and never a key.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from ..bridge.jobs import DEFAULT_ACCOUNT, SANDBOX
 from ..bridge.problems import Problem
@@ -22,6 +22,8 @@ ASK_SECONDS = 60.0
 STATE_AGE, PRICE_AGE = 30.0, 300.0
 #: which of the service's prices is that of sending a file
 PRICE_OF_FILE = {"rigyd": "glb_to_simready"}
+
+_LOOPBACK = re.compile(r"https?://(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
 
 Pair = tuple[str, str]
 
@@ -96,8 +98,7 @@ class Answers:
     def nearby(self, service: str) -> bool:
         """True when the person's own account is on this computer (a test server, say)."""
         state = self.states.get((service, DEFAULT_ACCOUNT), {})
-        host = urlsplit(str(state.get("base_url") or "")).hostname or ""
-        return host in ("localhost", "::1") or host.startswith("127.")
+        return _LOOPBACK.match(str(state.get("base_url") or "")) is not None
 
     def price(self, service: str, account: str) -> float | None:
         """Credits for one job, 0 on the sandbox, None while unknown."""

@@ -272,3 +272,22 @@ def test_what_a_chore_found_out_is_drawn(courier: Courier, monkeypatch: pytest.M
     courier.tick()
     assert drawn == [1]
     assert "OSError: no such program" in courier.now.worker.problem.technical
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("http://127.0.0.1:5000/rigyd/api", True),
+        ("http://localhost:5000/rigyd/api", True),
+        ("http://[::1]:5000", True),
+        ("https://api.rigyd.com/api", False),
+        ("https://localhost.example.com/api", False),
+        ("https://127.0.0.1.example.com", False),
+        ("https://127.0.0.1@example.com", False),
+        ("", False),
+    ],
+)
+def test_only_this_computer_counts_as_nearby(courier: Courier, address: str, here: bool) -> None:
+    answers = courier.part("addon.answers").Answers()
+    answers.states[("rigyd", "default")] = {"key_source": "keyring", "base_url": address}
+    assert answers.nearby("rigyd") is here
