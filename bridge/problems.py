@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can go wrong, in the words that an artist reads.
 
-Every failure that reaches a person is a ``Problem``: a category, one sentence, a hint that says what
-to do, and a technical line for whoever helps. This module is the end of all arrows: it imports only
-the standard library, so that recipes inside a headless Blender can raise the same problems.
+Every failure that reaches a person is a ``Problem``: a category, one sentence, a hint that says
+what to do, and a technical line for whoever helps. This module is the end of all arrows: it imports
+only the standard library, so that recipes inside a headless Blender can raise the same problems.
 """
 
 from __future__ import annotations
