@@ -106,7 +106,7 @@ def notes(
 def _scale_notes(items: list[bpy.types.Object]) -> list[str]:
     mirrored, uneven = [], []
     for item in items:
-        x, y, z = item.scale
+        x, y, z = item.scale[:]
         if x * y * z < 0:
             mirrored.append(item.name)
         elif not x == y == z and max(x, y, z) > 1.001 * min(x, y, z):
