@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sandbox's converter: a 3D file becomes a SimReady USD asset and a MuJoCo package.
 
-    params {"input": path, "output": folder, "name": text,
+    params {"input": path, "output": folder, "name": text, "source_name": the file's own name,
             "options": {"target_triangle_count", "threshold", "skip_validation"},
             "overrides": {"mass_kg", "density", "wall_mm", "material"}}
     -> {"usd", "mjcf", "thumbnail", "textures", "report", "mass", "bodies", "colliders",
@@ -14,6 +14,7 @@ worked out on this computer; nothing is sent anywhere.
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import time
 from collections.abc import Callable
@@ -74,15 +75,23 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     USD, REMOTE when the result does not pass its own validation.
     """
     simready_usd.require_pxr()
-    source, output = Path(params["input"]), Path(params["output"])
+    output = Path(params["output"])
+    output.mkdir(parents=True, exist_ok=True)
+    unpacked = output / "unpacked"
+    try:
+        return _convert(params, output, unpacked, _Clock(progress))
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def _convert(params: dict[str, Any], output: Path, unpacked: Path, clock: _Clock) -> dict[str, Any]:
+    source = Path(params["input"])
     options = params.get("options") or {}
     overrides = {k: v for k, v in (params.get("overrides") or {}).items() if v is not None}
     notes: list[str] = []
-    clock = _Clock(progress)
 
     clock.stage("import", 0.02, "Reading the file")
-    output.mkdir(parents=True, exist_ok=True)
-    simready_load.load(source, output / "source")
+    simready_load.load(source, unpacked)
     clock.stage("preprocess", 0.2, "Preparing the meshes")
     shapes = simready_load.shapes(notes)
     given = sum(len(shape.tris) for shape in shapes)
@@ -113,21 +122,24 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
         surveys,
         size,
         threshold,
-        lambda done: progress(0.45 + 0.15 * done, "Building colliders"),
+        lambda done: clock.progress(0.45 + 0.15 * done, "Building colliders"),
     )
 
-    name = safe_name(str(params.get("name") or source.stem), "asset")
+    title = str(params.get("name") or source.stem)
+    name = safe_name(title, "asset")
+    # The name of a part tells what the asset is only if it is the only one.
+    sole = [shapes[0].name] if len(shapes) == 1 else []
     asset = simready_usd.Asset(
         name=name,
-        title=str(params.get("name") or source.stem),
-        label=label_for(str(params.get("name") or ""), source.stem, *(s.name for s in shapes)),
+        title=title,
+        label=label_for(title, source.stem, *sole),
         shapes=shapes,
         looks=looks,
         body=body,
         colliders=colliders,
         matters=matters,
         size=size,
-        source_file=source.name,
+        source_file=str(params.get("source_name") or source.name),
         copyright=_copyright(source),
         mass_source="given" if overrides.get("mass_kg") else "estimated",
     )
@@ -143,63 +155,70 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     simready_thumbnail.render(shapes, size, thumbnail)
 
     findings: list[dict[str, str]] = []
-    if not options.get("skip_validation"):
+    validated = not _is_on(options.get("skip_validation"))
+    if validated:
         clock.stage("validate", 0.95, "Checking the result")
         findings = simready_check.check(usd)
-        errors = [item for item in findings if item["level"] == "error"]
-        if errors:
-            raise ProblemError(
-                Category.REMOTE,
-                "The converted asset did not pass its validation.",
-                "Simplify or repair the model, or send it with validation skipped.",
-                "; ".join(f"{e['rule']} {e['text']} {e['at']}".strip() for e in errors[:5]),
-            )
+        _refuse_errors(findings)
     timings = clock.end()
-    return _answer(locals())
 
-
-def _answer(done: dict[str, Any]) -> dict[str, Any]:
-    """The recipe's result from ``main``'s variables."""
-    output, body, asset = done["output"], done["body"], done["asset"]
-
-    def relative(path: Path) -> str:
-        return path.relative_to(output).as_posix()
-
-    folder = done["textures"].folder
-    files = sorted(path for path in folder.glob("*") if path.is_file()) if folder.exists() else []
-    triangles = sum(len(shape.tris) for shape in done["shapes"])
+    triangles = sum(len(shape.tris) for shape in shapes)
     report = {
         "converter": CONVERTER,
         "blender": bpy.app.version_string,
+        **_asset_report(asset),
+        "triangles": {"given": given, "kept": triangles},
+        "parts": parts_report(shapes, surveys, colliders),
+        "validation": findings,
+        "validated": validated,
+        "notes": notes,
+        "timings": timings,
+    }
+    files = sorted(textures.folder.glob("*")) if textures.folder.is_dir() else []
+    return {
+        "usd": usd.relative_to(output).as_posix(),
+        "mjcf": mjcf.relative_to(output).as_posix(),
+        "thumbnail": thumbnail.relative_to(output).as_posix(),
+        "textures": [path.relative_to(output).as_posix() for path in files],
+        "report": report,
+        "mass": report["mass_kg"],
+        "bodies": 1,
+        "colliders": len(colliders),
+        "triangles": triangles,
+        "timings": timings,
+    }
+
+
+def _asset_report(asset: simready_usd.Asset) -> dict[str, Any]:
+    body = asset.body
+    return {
         "asset": asset.name,
         "class": asset.label.name,
         "wikidata_qcode": asset.label.qcode,
         "class_certain": asset.label.certain,
-        "size_m": [round(float(value), 6) for value in done["size"]],
+        "size_m": [round(float(value), 6) for value in asset.size],
         "mass_kg": float(np.float32(body.mass)),
         "mass_source": asset.mass_source,
         "center_of_mass_m": [float(value) for value in body.centre],
         "diagonal_inertia_kg_m2": [float(value) for value in body.diagonal],
         "principal_axes_wxyz": list(body.axes),
-        "triangles": {"given": done["given"], "kept": triangles},
-        "parts": parts_report(done["shapes"], done["surveys"], done["colliders"]),
-        "validation": done["findings"],
-        "validated": not done["options"].get("skip_validation"),
-        "notes": done["notes"],
-        "timings": done["timings"],
     }
-    return {
-        "usd": relative(done["usd"]),
-        "mjcf": relative(done["mjcf"]),
-        "thumbnail": relative(done["thumbnail"]),
-        "textures": [relative(path) for path in files],
-        "report": report,
-        "mass": report["mass_kg"],
-        "bodies": 1,
-        "colliders": len(done["colliders"]),
-        "triangles": triangles,
-        "timings": done["timings"],
-    }
+
+
+def _refuse_errors(findings: list[dict[str, str]]) -> None:
+    errors = [item for item in findings if item["level"] == "error"]
+    if errors:
+        raise ProblemError(
+            Category.REMOTE,
+            "The converted asset did not pass its validation.",
+            "Simplify or repair the model, or send it with validation skipped.",
+            "; ".join(f"{e['rule']} {e['text']} {e['at']}".strip() for e in errors[:5]),
+        )
+
+
+def _is_on(value: Any) -> bool:
+    """A switch as JSON or as the text of a form field."""
+    return value is True or str(value).strip().lower() in {"true", "1", "yes", "on"}
 
 
 def _size(shapes: list[simready_load.Shape]) -> Any:

@@ -48,7 +48,8 @@ def build(
         for group in cut:
             groups.append(group)
             owners.append(piece)
-        tick((number + 1) / len(found))
+        if number % max(1, len(found) // 20) == 0:
+            tick((number + 1) / len(found))
     members = [[index] for index in range(len(groups))]
     if len(groups) > MAX_HULLS:
         groups, members = merge_to(groups, MAX_HULLS, least)

@@ -20,10 +20,11 @@ from .simready_presets import GENERIC, Preset, preset_for, preset_named
 class Matter:
     """What one material slot is made of; density in kg/m3, ``wall`` in m (0: solid) or None.
 
+    ``name`` is for people: the preset's, and the material's where the artist gave values.
     ``bulk`` says that the density is the mean of the whole closed volume.
     """
 
-    key: str
+    name: str
     preset: Preset
     density: float
     source: str
@@ -33,6 +34,11 @@ class Matter:
     dynamic: float
     restitution: float
     material: str
+
+    @property
+    def surface(self) -> tuple[str, float, float, float, float]:
+        """What makes two physics materials the same one."""
+        return (self.name, self.density, self.static, self.dynamic, self.restitution)
 
 
 def _get(*sources: dict[str, Any], key: str) -> float | None:
@@ -63,7 +69,7 @@ def matter_of(shape: Shape, slot: int, look: Look | None, overrides: dict[str, A
     custom = any(value is not None for value in (static, dynamic, bounce)) or bool(density)
     name = material.name if material else ""
     return Matter(
-        key=f"{preset.name} {name}" if custom else preset.name,
+        name=f"{preset.name} {name}" if custom else preset.name,
         preset=preset,
         density=density or preset.density,
         source=source,

@@ -3,7 +3,8 @@
 
 The same numbers as in the USD: one free body with its inertial, a visual mesh for each material
 (group 2, no contact), the convex hulls (group 3, contact), and a ground plane to drop it on.
-MuJoCo combines friction by the larger value; the hulls have priority, so theirs counts.
+MuJoCo combines friction by the larger value; the hulls have priority, so theirs counts. It has no
+restitution: that value is in the USD only.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from . import simready_geometry as geometry
 from .simready_load import Shape
 
 SIZE = 256
-SAMPLES = 10
+SAMPLES = 8
 MAX_TRIANGLES = 1_500_000
 
 
@@ -127,6 +127,8 @@ def _settings(scene: bpy.types.Scene, path: Path) -> None:
     scene.cycles.use_denoising = False
     scene.cycles.max_bounces = 1
     scene.cycles.seed = 1
+    scene.cycles.caustics_reflective = scene.cycles.caustics_refractive = False
+    scene.cycles.use_light_tree = False  # one lamp: a tree only costs
     render_settings.resolution_x = render_settings.resolution_y = SIZE
     render_settings.resolution_percentage = 100
     render_settings.use_file_extension = False

@@ -300,13 +300,13 @@ def _colliders(stage: Any, asset: Asset) -> None:
 
     UsdGeom.Scope.Define(stage, f"/{asset.name}/colliders")
     UsdGeom.Scope.Define(stage, f"/{asset.name}/physics_materials")
-    physics: dict[str, Any] = {}
+    physics: dict[Any, Any] = {}
     taken: set[str] = set()
     for number, collider in enumerate(asset.colliders):
         matter = collider.matter
-        if matter.key not in physics:
-            name = unique(safe_name(matter.key, "matter"), taken)
-            physics[matter.key] = _physics_material(stage, asset, name, matter)
+        if matter.surface not in physics:
+            name = unique(safe_name(matter.name, "matter"), taken)
+            physics[matter.surface] = _physics_material(stage, asset, name, matter)
         hull = collider.hull
         mesh = UsdGeom.Mesh.Define(stage, f"/{asset.name}/colliders/hull_{number:02d}")
         points = hull.points.astype(np.float32)
@@ -328,7 +328,7 @@ def _colliders(stage: Any, asset: Asset) -> None:
             UsdPhysics.Tokens.convexHull
         )
         UsdShade.MaterialBindingAPI.Apply(prim).Bind(
-            physics[matter.key],
+            physics[matter.surface],
             bindingStrength=UsdShade.Tokens.weakerThanDescendants,
             materialPurpose="physics",
         )

@@ -49,6 +49,19 @@ def triangle() -> None:
     m.mesh_object("Sail", [(0, 0, 0), (1, 0, 0), (0, 0, 1)], [(0, 1, 2)], [m.material("Canvas")])
 
 
+def flipped_faces() -> None:
+    """A stone block of which two faces look inwards."""
+    obj = m.box("Block", (0.2, 0.2, 0.2), (0, 0, 0.1), [m.material("Granite")])
+    for index in (1, 4):
+        obj.data.polygons[index].flip()
+
+
+def missing_face() -> None:
+    """A scanned stone: closed but for its underside."""
+    corners = [(x, y, z) for z in (0, 0.3) for y in (-0.2, 0.2) for x in (-0.2, 0.2)]
+    m.mesh_object("Boulder", corners, m.BOX_FACES[1:], [m.material("Sandstone")])
+
+
 def several_materials() -> None:
     """One mesh, three materials, one of them textured."""
     wood = m.material("Oak", texture=m.image("grain", m.wood_pixels(64)))
@@ -230,6 +243,7 @@ MODELS = {
         made.__name__: made
         for made in (
             solid_cube, box_shell, open_bowl, plane, triangle, several_materials, instances,
+            flipped_faces, missing_face,
             mirrored, millimetres, tiny, emoji, hollow_sphere, nested_solids, doubled, table, ring,
             overrides, loose_parts, many_triangles, jpeg_tinted,
         )

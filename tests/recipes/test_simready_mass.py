@@ -95,6 +95,17 @@ def test_matter_in_matter_counts_once(convert: Convert) -> None:
     assert converted.part("Outer")["mass_kg"] == pytest.approx(2600 * (0.4**3 - 0.2**3), rel=1e-3)
 
 
+def test_faces_that_look_inwards_do_no_harm(convert: Convert) -> None:
+    converted = _good(convert("flipped_faces.glb"))
+    assert converted.result["mass"] == pytest.approx(2600 * 0.2**3, rel=1e-5)
+    assert converted.part("Block")["method"] == "volume of the closed surface"
+
+
+def test_a_small_hole_is_filled(convert: Convert) -> None:
+    converted = _good(convert("missing_face.glb"))
+    assert converted.result["mass"] == pytest.approx(2600 * 0.4 * 0.4 * 0.3, rel=1e-5)
+
+
 def test_an_object_lying_on_its_double_counts_once(convert: Convert) -> None:
     converted = _good(convert("doubled.glb"))
     assert converted.result["mass"] == pytest.approx(2600 * 0.2**3, rel=1e-5)

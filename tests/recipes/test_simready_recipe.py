@@ -53,6 +53,7 @@ def test_an_archive_with_one_model(program: BlenderProgram, models: Path, tmp_pa
     converted = run_recipe(program, {"input": str(archive), "name": "crate"}, tmp_path / "run")
     assert converted.problem is None, converted.problem
     assert len(converted.result["textures"]) == 2
+    assert sorted(path.name for path in converted.output.iterdir()) == ["mjcf", "usd"]
 
 
 def test_scale_is_doubted_aloud(convert: Convert) -> None:
