@@ -6,10 +6,12 @@ Light enough for Blender's main thread: no network, no keyring.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 
-from .credentials import fingerprint, variable
+from .credentials import clean_key, fingerprint, variable
+from .problems import ProblemError
 from .store import Store
 
 #: every service whose key or address the environment may carry, present and planned
@@ -25,16 +27,22 @@ def key_print(store: Store, key: str) -> str:
     """A fingerprint of a key: tells keys apart, gives nothing away."""
     salt = store.setting("salt")
     if not salt:
-        store.set_setting("salt", secrets.token_hex(16))
-        salt = store.setting("salt")
+        with store.together():
+            # Another process may have made it just now; there is one for all.
+            salt = store.setting("salt") or secrets.token_hex(16)
+            store.set_setting("salt", salt)
     return fingerprint(key, str(salt))
 
 
 def environment_print(store: Store) -> dict[str, str]:
-    """Fingerprints of the keys in this process's environment, by service."""
+    """Fingerprints of the keys in this process's environment, by service.
+
+    Of the keys as they are used: without the quotes or the "Bearer" that a paste brought along.
+    """
     prints = {}
     for service in NAMES:
-        key = os.environ.get(variable(service), "").strip()
-        if key:
-            prints[service] = key_print(store, key)
+        text = os.environ.get(variable(service), "")
+        if text.strip():
+            with contextlib.suppress(ProblemError):  # told when the key is used
+                prints[service] = key_print(store, clean_key(text))
     return prints

@@ -17,7 +17,7 @@ from .problems import Category, ProblemError
 from .store import Store
 
 #: steps after the package; a paid attempt that the service failed begins again with these
-PAID_STEPS = ["submit", "submit.looks", "follow", "download", "place", "unpack"]
+PAID_STEPS = ["submit", "submit.looks", "named", "follow", "download", "place", "unpack"]
 
 
 def submit(store: Store, job: Job) -> Job:
@@ -35,10 +35,11 @@ def submit(store: Store, job: Job) -> Job:
 
 def cancel(store: Store, job_id: str) -> Job:
     """Ask for a job to be stopped. A job that has ended is returned as it is."""
-    job = _existing(store, job_id)
-    if job.state.terminal:
-        return job
-    return store.update_job(job_id, cancel_requested=True, due_at=0)
+    with store.together():
+        job = _existing(store, job_id)
+        if job.state.terminal:
+            return job
+        return store.update_job(job_id, cancel_requested=True, due_at=0)
 
 
 def retry(store: Store, job_id: str) -> Job:
@@ -46,7 +47,12 @@ def retry(store: Store, job_id: str) -> Job:
 
     A new paid attempt needs a new approval. ProblemError(INPUT) when there is nothing to retry.
     """
-    job = _existing(store, job_id)
+    # One transaction: a second retry must not take the steps away from the first one's attempt.
+    with store.together():
+        return _retry(store, _existing(store, job_id))
+
+
+def _retry(store: Store, job: Job) -> Job:
     if job.state is State.DONE:
         raise ProblemError(
             Category.INPUT,
@@ -54,15 +60,15 @@ def retry(store: Store, job_id: str) -> Job:
             "Send it again to convert it once more.",
         )
     if job.state is State.IN_DOUBT:
-        store.drop_steps(job_id, ["submit.looks"])
-        return store.update_job(job_id, waiting_reason="", due_at=0)
+        store.drop_steps(job.id, ["submit.looks"])
+        return store.update_job(job.id, waiting_reason="", due_at=0)
     if not job.state.terminal:
-        return store.update_job(job_id, due_at=0)
+        return store.update_job(job.id, due_at=0)
     changes: dict[str, Any] = {}
     if job.problem is not None and job.problem.category is Category.REMOTE:
         changes = _new_attempt(store, job)
     return store.update_job(
-        job_id,
+        job.id,
         state=State.QUEUED,
         state_text="",
         waiting_reason="",
@@ -88,20 +94,21 @@ def _new_attempt(store: Store, job: Job) -> dict[str, Any]:
 
 def approve(store: Store, job_id: str) -> Job:
     """Agree to the price that the job shows. ProblemError(INPUT) if it waits for no approval."""
-    job = _existing(store, job_id)
-    if job.state is not State.AWAITING_APPROVAL or job.price is None:
-        raise ProblemError(
-            Category.INPUT,
-            f"“{job.name}” is not waiting for an approval.",
-            "“scene-courier jobs” shows what each job waits for.",
+    with store.together():
+        job = _existing(store, job_id)
+        if job.state is not State.AWAITING_APPROVAL or job.price is None:
+            raise ProblemError(
+                Category.INPUT,
+                f"“{job.name}” is not waiting for an approval.",
+                "“scene-courier jobs” shows what each job waits for.",
+            )
+        return store.update_job(
+            job_id,
+            approved_credits=job.price,
+            state=State.QUEUED,
+            waiting_reason="",
+            due_at=0,
         )
-    return store.update_job(
-        job_id,
-        approved_credits=job.price,
-        state=State.QUEUED,
-        waiting_reason="",
-        due_at=0,
-    )
 
 
 def resolve_in_doubt(
@@ -109,31 +116,64 @@ def resolve_in_doubt(
 ) -> Job:
     """A person's decision about a job in doubt: it is ``remote_id``, or it is to be sent again.
 
-    Raises ProblemError(INPUT) when the job is not in doubt, or nothing was decided.
+    Raises ProblemError(INPUT) when the job is not in doubt, nothing was decided, the id is that of
+    another job here, or it is to be sent again while it is still being looked for.
     """
-    job = _existing(store, job_id)
-    if job.state is not State.IN_DOUBT or bool(remote_id) == send_again:
-        raise ProblemError(
-            Category.INPUT,
-            f"“{job.name}” needs no such decision now.",
-            "Either the service's id of the job is given, or it is sent again.",
-        )
-    if remote_id:
-        # The flow looks the id up before it believes it.
-        store.finish_step(job_id, "submit", {"id": remote_id.strip()})
+    named = (remote_id or "").strip()
+    with store.together():
+        job = _existing(store, job_id)
+        if job.state is not State.IN_DOUBT or bool(named) == send_again:
+            raise ProblemError(
+                Category.INPUT,
+                f"“{job.name}” needs no such decision now.",
+                "Either the service's id of the job is given, or it is sent again.",
+            )
+        if named:
+            return _name(store, job, named)
+        if job.waiting_reason != "person":
+            raise ProblemError(
+                Category.INPUT,
+                f"“{job.name}” is still being looked for at the service.",
+                "Sending it again now could cost twice. Wait until the search has ended.",
+            )
+        changes = _new_attempt(store, job)
+        changes["approved_credits"] = job.approved_credits
         return store.update_job(
-            job_id,
-            remote_id=remote_id.strip(),
-            state=State.REMOTE,
-            waiting_reason="",
-            problem=None,
-            due_at=0,
+            job_id, state=State.QUEUED, waiting_reason="", problem=None, due_at=0, **changes
         )
-    changes = _new_attempt(store, job)
-    changes["approved_credits"] = job.approved_credits
+
+
+def _name(store: Store, job: Job, remote_id: str) -> Job:
+    for other in store.jobs():
+        if other.remote_id == remote_id and other.id != job.id and other.account == job.account:
+            raise ProblemError(
+                Category.INPUT,
+                f"That is the id of another job here, “{other.name}”.",
+                "Look for this job at the service and enter its own id.",
+                f"job {other.short_id}",
+            )
+    # The flow looks the id up before it believes it.
+    store.finish_step(job.id, "submit", {"id": remote_id, "named": True})
     return store.update_job(
-        job_id, state=State.QUEUED, waiting_reason="", problem=None, due_at=0, **changes
+        job.id,
+        remote_id=remote_id,
+        state=State.REMOTE,
+        waiting_reason="",
+        problem=None,
+        due_at=0,
     )
+
+
+def key_changed(store: Store, service: str) -> int:
+    """There may be another key now: the jobs that wait for one go on. Answers how many."""
+    waiting = [
+        job
+        for job in store.open_jobs()
+        if job.service == service and job.waiting_reason == "credentials"
+    ]
+    for job in waiting:
+        store.update_job_if(job.id, (State.WAITING, State.IN_DOUBT), due_at=0)
+    return len(waiting)
 
 
 def forget(store: Store, job_id: str) -> None:
@@ -141,15 +181,16 @@ def forget(store: Store, job_id: str) -> None:
 
     Raises ProblemError(INPUT) for a job that has not ended.
     """
-    job = _existing(store, job_id)
-    if not job.state.terminal:
-        raise ProblemError(
-            Category.INPUT,
-            f"“{job.name}” has not ended yet.",
-            "Cancel it first.",
-        )
+    with store.together():
+        job = _existing(store, job_id)
+        if not job.state.terminal:
+            raise ProblemError(
+                Category.INPUT,
+                f"“{job.name}” has not ended yet.",
+                "Cancel it first.",
+            )
+        store.forget_job(job_id)
     folder = job_folder(store.home, job_id)
-    store.forget_job(job_id)
     if folder.parent != store.home / "jobs":
         return
     if any(str(folder) in result.path for result in job.results) and job.imported_at:

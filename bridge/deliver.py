@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from pathlib import Path
 
 from .flow import Flow
 from .jobs import Result
 from .paths import safe_name, writable
+
+#: two jobs with one folder must not both find it empty
+_placing = threading.Lock()
 
 
 def place(flow: Flow) -> str:
@@ -21,7 +25,8 @@ def place(flow: Flow) -> str:
     The asked folder if it can be written and holds nothing yet, else a folder of the job's own in
     it; the job's folder when it cannot be written (with a note).
     """
-    return str(flow.step("place", lambda: str(_choose(flow))))
+    with _placing:
+        return str(flow.step("place", lambda: str(_choose(flow))))
 
 
 def _choose(flow: Flow) -> Path:
@@ -33,9 +38,15 @@ def _choose(flow: Flow) -> Path:
     if not writable(asked):
         flow.note(f"“{asked}” cannot be written; the results are in the job's folder.")
         return own
-    if any(asked.iterdir()):
+    if any(asked.iterdir()) or _taken(flow, str(asked)):
         return asked / f"{safe_name(job.name, limit=60)}-{job.short_id}"
     return asked
+
+
+def _taken(flow: Flow, folder: str) -> bool:
+    """Has another job chosen this folder and not delivered yet?"""
+    steps = [flow.store.step(job.id, "place") for job in flow.store.open_jobs()]
+    return any(step is not None and step.answer == folder for step in steps)
 
 
 def deliver(folder: Path, results: list[Result], target: Path) -> list[Result]:

@@ -32,6 +32,8 @@ _PROGRESS_SECONDS = 0.25
 _CANCEL_LOOK_SECONDS = 0.2
 #: how often the service's list is read before a person is asked (contract: no idempotency key)
 _LOOKS = 2
+#: a job's fields while nothing moves
+STILL: dict[str, Any] = {"phase_done": 0, "phase_total": 0, "phase_unit": "", "rate": 0}
 
 
 class Later(Exception):
@@ -92,6 +94,18 @@ class Flow:
         """Change the job in the store and in ``self.job``."""
         self.job = self.store.update_job(self.job.id, **changes)
 
+    def settle(self, due_at: float, **changes: Any) -> None:
+        """Where the job stands until ``due_at`` (Unix seconds).
+
+        If somebody changed the job since this run last saw it (approved, retried, named its id),
+        their word counts: nothing is written over it, and the flow is run again at once.
+        """
+        with self.store.together():
+            job = self.store.job(self.job.id)
+            if job is not None and job.revision != self.job.revision:
+                due_at, changes = 0.0, {}
+            self.update(due_at=due_at, **changes)
+
     def note(self, text: str) -> None:
         """Add a remark for the artist, once."""
         if text not in self.job.notes:
@@ -129,16 +143,7 @@ class Flow:
     def _enter(self, state: State | None, text: str) -> None:
         if state is not None:
             self._meter = _Meter()
-            self.update(
-                state=state,
-                state_text=text,
-                waiting_reason="",
-                problem=None,
-                phase_done=0,
-                phase_total=0,
-                phase_unit="",
-                rate=0,
-            )
+            self.update(state=state, state_text=text, waiting_reason="", problem=None, **STILL)
 
     # -- steps -----------------------------------------------------------------------------------
 
@@ -151,6 +156,20 @@ class Flow:
         """The remembered answer of a finished step, else None."""
         step = self.store.step(self.job.id, name)
         return step.answer if step and step.status == "done" else None
+
+    def sent(self) -> bool:
+        """True once a paid request may have arrived: what it was made of is not needed again."""
+        return any(
+            step.kind is StepKind.ONCE and step.status in ("body_complete", "done")
+            for step in self.store.steps(self.job.id)
+        )
+
+    def doubtful(self) -> bool:
+        """True while a paid request may have arrived and nobody knows, whatever the state says."""
+        return any(
+            step.kind is StepKind.ONCE and step.status == "body_complete"
+            for step in self.store.steps(self.job.id)
+        )
 
     def step(
         self,
@@ -182,9 +201,7 @@ class Flow:
         crash_point(f"answered:{name}")
         answer = without_queries(answer)
         self.store.finish_step(self.job.id, name, answer, **moves(answer))
-        job = self.store.job(self.job.id)
-        if job is not None:
-            self.job = job
+        self.job = self.store.job(self.job.id) or self.job
         self.log.info("step %s is done", name)
         crash_point(f"after:{name}")
 
@@ -223,6 +240,7 @@ class Flow:
         def body_complete() -> None:
             # From here on only the service can know whether it has the request.
             self.store.mark_step(self.job.id, name, "body_complete", state=State.SUBMITTING)
+            self.job = self.store.job(self.job.id) or self.job
             crash_point(f"body_complete:{name}")
 
         submission = Submission(self.tag, step.started_at, body_complete)
@@ -238,7 +256,8 @@ class Flow:
         except Lost as lost:
             self.store.mark_step(self.job.id, name, "body_complete")
             self.log.warning("in doubt: %s", lost.problem.technical)
-            raise Later(0, state=State.IN_DOUBT, problem=_doubt(lost.problem.technical)) from None
+            changes = {"state": State.IN_DOUBT, "problem": doubt(lost.problem.technical), **STILL}
+            raise Later(0, **changes) from None
         self._finish(name, answer, moves)
         return answer
 
@@ -257,13 +276,15 @@ class Flow:
     ) -> Any:
         self.check_canceled()
         if self.job.state is not State.IN_DOUBT:
-            self.update(state=State.IN_DOUBT, waiting_reason="", problem=_doubt(""))
+            self.update(state=State.IN_DOUBT, waiting_reason="", problem=doubt(""), **STILL)
         looks_name = f"{name}.looks"
         looks: list[float] = list(self.answer(looks_name) or [])
         pause = self.settings.reconcile_seconds
         if len(looks) < _LOOKS:
-            if looks and time.time() - looks[-1] < pause:
-                raise Later(pause - (time.time() - looks[-1]))
+            # A clock that was set back must not make the pause longer.
+            left = min(pause, pause - (time.time() - looks[-1])) if looks else 0.0
+            if left > 0:
+                raise Later(left)
             found = look(Submission(self.tag, since, lambda: None))
             if found is not None:
                 self.log.info("in doubt: found in the service's list")
@@ -274,10 +295,28 @@ class Flow:
             self.store.finish_step(self.job.id, looks_name, looks)
             self.log.warning("in doubt: not in the service's list (look %d)", len(looks))
         if len(looks) < _LOOKS:
-            raise Later(pause, state=State.IN_DOUBT, problem=_doubt(""))
+            raise Later(pause, state=State.IN_DOUBT, waiting_reason="", problem=doubt(""))
         raise Later(
-            None, state=State.IN_DOUBT, waiting_reason="person", problem=_doubt("", ask=True)
+            None, state=State.IN_DOUBT, waiting_reason="person", problem=doubt("", ask=True)
         )
+
+    def disbelieve(self, name: str, technical: str) -> None:
+        """The id that a person named is not the service's: the job is in doubt again.
+
+        Raises Later: a person decides. A mistyped id must not lose what was paid for.
+        """
+        problem = doubt(technical, ask=True, named=True)
+        self.store.mark_step(
+            self.job.id,
+            name,
+            "body_complete",
+            state=State.IN_DOUBT,
+            waiting_reason="person",
+            problem=problem,
+            remote_id="",
+        )
+        self.job = self.store.job(self.job.id) or self.job
+        raise Later(None)
 
     def approve(self, price: float) -> None:
         """Stop at ``awaiting_approval`` unless a person agreed to at least this price (credits)."""
@@ -337,10 +376,7 @@ class Flow:
             waiting_reason="",
             problem=None,
             results=results,
-            phase_done=0,
-            phase_total=0,
-            phase_unit="",
-            rate=0,
+            **STILL,
         )
 
 
@@ -355,11 +391,14 @@ def without_queries(value: Any) -> Any:
     return value
 
 
-def _doubt(technical: str, ask: bool = False) -> Problem:
+def doubt(technical: str, *, ask: bool = False, named: bool = False) -> Problem:
+    """A job in doubt, in words: it is being looked for, or (``ask``) a person decides."""
     if ask:
         return Problem(
             Category.IN_DOUBT,
-            "It is not known whether the service took this job; its list does not show it.",
+            "The service does not know the id that was entered."
+            if named
+            else "It is not known whether the service took this job; its list does not show it.",
             "Look at the service's website. If the job is there, enter its id; if not, send it "
             "again.",
             technical,

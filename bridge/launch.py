@@ -8,6 +8,7 @@ lock, never by a process id. Nothing here touches bpy; call it from a plain thre
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -28,7 +29,10 @@ from .problems import Category, ProblemError
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKER_LOCK = "worker.lock"
+#: held by the one process that waits for an older worker to leave
+NEXT_LOCK = "worker.next.lock"
 SANDBOX_LOCK = "sandbox.lock"
+_STARTING_LOCK = "starting.lock"
 #: set in tests and by people who run the worker themselves
 NO_WORKER = "SCENE_COURIER_NO_WORKER"
 
@@ -237,6 +241,9 @@ def _must_make_room(home: Path) -> bool:
         older = _version(str(info.get("version", "0"))) < _version(__version__)
         if not lacks and not older:
             return False
+        if locked(home / NEXT_LOCK):
+            # A successor waits already; a step of the old one may take long.
+            return False
         store.set_setting("worker_leave", {"pid": info.get("pid"), "at": time.time()})
         return True
 
@@ -263,15 +270,40 @@ def ensure_sandbox(home: Path, captured: dict[str, Any] | None = None) -> dict[s
     ``captured`` is the Blender that captured the scene; it converts if it can write USD. Returns
     ``{"rigyd": {"base_url": ..., "api_key": ...}}``. Raises ProblemError(BLENDER, INTERNAL).
     """
+    from filelock import FileLock, Timeout
+
     folder = home / "sandbox"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    address = folder / "address.json"
-    if locked(folder / SANDBOX_LOCK):
-        known = _read_address(address)
+    known = _running_sandbox(folder)
+    if known:
+        return known
+    with contextlib.suppress(Timeout), FileLock(folder / _STARTING_LOCK, timeout=300):
+        # Several jobs may need it at once; one of them starts it, the others find it running.
+        known = _running_sandbox(folder)
+        if known is None:
+            known = _start_sandbox(home, folder, captured)
         if known:
             return known
-    else:
-        address.unlink(missing_ok=True)
+    raise ProblemError(
+        Category.INTERNAL,
+        "The sandbox does not start.",
+        f"Look at “{home / 'worker.log'}”.",
+        "no address after 30 s",
+    )
+
+
+def _running_sandbox(folder: Path) -> dict[str, Any] | None:
+    """The address of a sandbox that lives; a killed one leaves its address behind."""
+    known = _read_address(folder / "address.json")
+    return known if known and locked(folder / SANDBOX_LOCK) else None
+
+
+def _start_sandbox(
+    home: Path, folder: Path, captured: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """Start a sandbox unless one is just starting; its address, or None after half a minute."""
+    if not locked(folder / SANDBOX_LOCK):
+        (folder / "address.json").unlink(missing_ok=True)
         extra = {}
         program = sandbox_blender(home, captured)
         if program:
@@ -280,16 +312,11 @@ def ensure_sandbox(home: Path, captured: dict[str, Any] | None = None) -> dict[s
             _spawn("sandbox.managed", "main", home, log, extra)
     end = time.monotonic() + 30
     while time.monotonic() < end:
-        known = _read_address(address)
+        known = _read_address(folder / "address.json")
         if known:
             return known
         time.sleep(0.05)
-    raise ProblemError(
-        Category.INTERNAL,
-        "The sandbox does not start.",
-        f"Look at “{home / 'worker.log'}”.",
-        "no address after 30 s",
-    )
+    return None
 
 
 def _read_address(path: Path) -> dict[str, Any] | None:

@@ -31,7 +31,8 @@ def package_glb(flow: Flow, *, max_bytes: int) -> dict[str, Any]:
     """
     if flow.job.input_kind == "file":
         return dict(flow.step("package", lambda: _ready_file(flow)))
-    if flow.finished("package") and not Path(flow.answer("package")["path"]).is_file():
+    known = flow.answer("package")
+    if known and not Path(known["path"]).is_file() and not flow.sent():
         # Somebody tidied up: the package can be made again.
         flow.store.drop_steps(flow.job.id, ["package"])
     if flow.finished("package"):

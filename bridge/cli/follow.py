@@ -42,9 +42,7 @@ def follow(store: Store, job_id: str, *, yes: bool, quiet: bool = False) -> Job:
             show.update(job)
             if job.state.terminal:
                 return job
-            if needs_somebody(job) or (
-                job.state is State.IN_DOUBT and job.waiting_reason == "person"
-            ):
+            if needs_somebody(job) or (job.state is State.IN_DOUBT and job.waiting_reason):
                 show.pause()
                 if not _settle(store, job, yes):
                     return job

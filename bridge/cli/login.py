@@ -11,11 +11,12 @@ import argparse
 import os
 import sys
 
-from .. import accounts, credentials
+from .. import accounts, commands, credentials, launch
 from ..paths import data_home, ensure_home
 from ..problems import Category, ProblemError
 from ..services import Service
 from ..settings import Settings, load
+from ..store import Store
 from . import CREDENTIALS, OK
 from .follow import ask, can_ask
 from .output import emit, say
@@ -32,6 +33,9 @@ def login(args: argparse.Namespace) -> int:
     if not args.offline:
         _check(service, key, load(home))
     where = _keep(service, key, args.allow_file)
+    with Store.open(home) as store:
+        if commands.key_changed(store, service.name):
+            launch.ensure_worker(home)
     path = f" ({home / credentials.FILE_NAME}, readable by you alone)" if where == "file" else ""
     say(f"The key for {service.label} is kept in the {_PLACES[where]}{path}.")
     if os.environ.get(credentials.variable(service.name), "").strip():

@@ -246,7 +246,8 @@ class Sandbox:
         try:
             self.state_dir.mkdir(parents=True, mode=0o700, exist_ok=True)
             lock = FileLock(self.state_dir / "sandbox.lock")
-            lock.acquire(timeout=0)
+            # Not at once: whoever looks whether a sandbox runs holds the lock for that moment.
+            lock.acquire(timeout=1.0)
         except Timeout:
             raise ProblemError(
                 Category.INPUT,

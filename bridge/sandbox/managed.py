@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from ..redact import RedactingFormatter
 from . import serve
 
 IDLE_SECONDS = 900.0
@@ -17,8 +18,10 @@ IDLE_SECONDS = 900.0
 
 def main(home: str) -> int:
     """Serve for the data folder ``home`` until idle; the process's exit code."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s sandbox %(process)d %(levelname)s %(message)s"
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        RedactingFormatter("%(asctime)s sandbox %(process)d %(levelname)s %(message)s")
     )
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     serve(Path(home) / "sandbox", idle_exit=IDLE_SECONDS)
     return 0

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge import commands
+from bridge.deliver import place
 from bridge.flow import Flow, Later, Submission, without_queries
 from bridge.jobs import Job, Result, State, StepKind
 from bridge.outcomes import Lost, Refused, Unsent
+from bridge.package import package_glb
 from bridge.problems import Canceled, Category, Problem, ProblemError
 from bridge.settings import Settings
 from bridge.store import Store
@@ -172,9 +175,14 @@ def test_a_person_may_name_the_job_or_send_it_again(store: Store, job: Job) -> N
     in_doubt(store, job)
     named = commands.resolve_in_doubt(store, job.id, remote_id=" r9 ")
     assert named.remote_id == "r9"
-    assert run(store, job).once("submit", never, never, moves=moved) == {"id": "r9"}
+    assert run(store, job).once("submit", never, never, moves=moved)["id"] == "r9"
     other = store.insert_job(Job(service="rigyd", name="Table", approved_credits=1.0))
     in_doubt(store, other)
+    with pytest.raises(ProblemError, match="still being looked for"):
+        commands.resolve_in_doubt(store, other.id, send_again=True)
+    with pytest.raises(ProblemError, match="another job here, “Chair”"):
+        commands.resolve_in_doubt(store, other.id, remote_id="r9")
+    store.update_job(other.id, waiting_reason="person")
     again = commands.resolve_in_doubt(store, other.id, send_again=True)
     assert again.state is State.QUEUED and again.approved_credits == 1.0
     tags: list[str] = []
@@ -280,3 +288,97 @@ def test_forgetting_keeps_results_that_an_import_uses(store: Store, tmp_path: Pa
     running = commands.submit(store, Job(service="rigyd", name="running"))
     with pytest.raises(ProblemError):
         commands.forget(store, running.id)
+
+
+def test_an_id_that_the_service_does_not_know_leaves_the_doubt(store: Store, job: Job) -> None:
+    in_doubt(store, job)
+    commands.resolve_in_doubt(store, job.id, remote_id="mistyped")
+    with pytest.raises(Later):
+        run(store, job).disbelieve("submit", "HTTP 404")
+    after = store.job(job.id)
+    assert after is not None and after.state is State.IN_DOUBT and after.remote_id == ""
+    assert after.waiting_reason == "person" and after.problem is not None
+    assert "does not know the id" in after.problem.sentence
+    assert run(store, job).doubtful()
+    found = run(store, job).once("submit", never, lambda _s: {"id": "r1"}, moves=moved)
+    assert found == {"id": "r1"}
+
+
+def test_what_somebody_decides_while_the_flow_runs_is_not_written_over(
+    store: Store, job: Job
+) -> None:
+    """A flow that looked before the click must not put the job back to waiting for the click."""
+    store.update_job(job.id, price=1.0, state=State.AWAITING_APPROVAL, waiting_reason="person")
+    flow = run(store, job)
+    with pytest.raises(Later) as caught:
+        flow.approve(1.0)
+    commands.approve(store, job.id)
+    flow.settle(4e9, **caught.value.changes)
+    after = store.job(job.id)
+    assert after is not None and after.state is State.QUEUED and after.due_at == 0
+    run(store, job).approve(1.0)
+
+
+def test_nothing_changed_meanwhile_so_the_flow_settles(store: Store, job: Job) -> None:
+    flow = run(store, job)
+
+    def busy(submission: Submission) -> Any:
+        submission.body_complete()
+        raise Refused(Category.SERVICE, "Busy.", transient=True, retry_after=30)
+
+    with pytest.raises(Refused):
+        flow.once("submit", busy, never, moves=moved)
+    flow.settle(4e9, state=State.WAITING, waiting_reason="network")
+    after = store.job(job.id)
+    assert after is not None and after.due_at == 4e9, "the flow's own steps are nobody's word"
+
+
+def test_a_clock_that_was_set_back_does_not_stretch_the_search(store: Store, job: Job) -> None:
+    in_doubt(store, job)
+    store.begin_step(job.id, "submit.looks", StepKind.REPEATABLE)
+    store.finish_step(job.id, "submit.looks", [time.time() + 86400])
+    with pytest.raises(Later) as caught:
+        run(store, job, reconcile=60).once("submit", never, never, moves=moved)
+    assert caught.value.seconds is not None and caught.value.seconds <= 60
+
+
+def test_two_jobs_with_one_folder_do_not_overwrite_each_other(store: Store, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    jobs = [
+        store.insert_job(Job(service="rigyd", name="Chair", results_dir=str(out))) for _ in range(2)
+    ]
+    folders = [place(run(store, each)) for each in jobs]
+    assert folders[0] == str(out), "the empty folder itself"
+    assert folders[1] == str(out / f"Chair-{jobs[1].short_id}")
+    assert [place(run(store, each)) for each in jobs] == folders, "decided once"
+
+
+def test_a_package_that_was_sent_is_not_made_again(store: Store, job: Job, tmp_path: Path) -> None:
+    """Somebody tidied up while the service works: Blender is not needed any more."""
+    gone = {"path": str(tmp_path / "gone.glb"), "bytes": 1}
+    store.begin_step(job.id, "package", StepKind.REPEATABLE)
+    store.finish_step(job.id, "package", gone)
+    store.begin_step(job.id, "submit", StepKind.ONCE)
+    store.mark_step(job.id, "submit", "body_complete")
+    assert package_glb(run(store, job), max_bytes=1) == gone
+    store.mark_step(job.id, "submit", "started")
+    with pytest.raises(ProblemError, match="no longer in the job"):
+        package_glb(run(store, job), max_bytes=1)
+
+
+def test_a_retry_that_comes_second_takes_no_steps_away(store: Store, job: Job) -> None:
+    """The panel and the command line at once: the first retry's attempt is already under way."""
+    store.update_job(job.id, state=State.FAILED, problem=Problem(Category.REMOTE, "It failed."))
+    commands.retry(store, job.id)
+    store.begin_step(job.id, "submit", StepKind.ONCE)
+    commands.retry(store, job.id)
+    assert store.step(job.id, "submit") is not None
+
+
+def test_a_new_key_lets_the_jobs_go_on_that_wait_for_one(store: Store, job: Job) -> None:
+    store.update_job(job.id, state=State.WAITING, waiting_reason="credentials", due_at=4e9)
+    other = store.insert_job(Job(service="rigyd", name="Table", due_at=4e9))
+    assert commands.key_changed(store, "rigyd") == 1
+    first, second = store.job(job.id), store.job(other.id)
+    assert first is not None and first.due_at == 0
+    assert second is not None and second.due_at == 4e9

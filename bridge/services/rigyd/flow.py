@@ -15,6 +15,7 @@ from typing import Any
 from ...archive import extract_zip
 from ...connect import connect
 from ...deliver import deliver, place
+from ...faults import HttpError
 from ...flow import Flow, Submission
 from ...jobs import Result, State
 from ...package import captured_blender, package_glb
@@ -55,6 +56,8 @@ def convert(flow: Flow) -> None:
             moves=_moves,
         )
         remote_id = str(submitted["id"])
+        if submitted.get("named"):
+            flow.step("named", lambda: _look_up(flow, client, remote_id))
         final = flow.follow(
             "follow",
             lambda: client.job(remote_id),
@@ -65,6 +68,10 @@ def convert(flow: Flow) -> None:
         if final.get("status") == "failed":
             raise _failed(final)
         _check_received(flow, final, path)
+        known = flow.answer("download")
+        if known and not Path(known["path"]).is_file() and not flow.finished("unpack"):
+            # Somebody tidied up. Downloading again is free (Rigyd SDK's README).
+            flow.store.drop_steps(flow.job.id, ["download"])
         archive = flow.step(
             "download",
             lambda: _download(flow, client, remote_id),
@@ -95,6 +102,16 @@ def _submit(flow: Flow, client: RigydClient, path: Path, submission: Submission)
         cancelled=flow.canceled,
         before_last_piece=submission.body_complete,
     )
+
+
+def _look_up(flow: Flow, client: RigydClient, remote_id: str) -> None:
+    """Ask for the job whose id a person entered, before it is believed."""
+    try:
+        client.job(remote_id)
+    except HttpError as error:
+        if error.status not in (400, 404):
+            raise
+        flow.disbelieve("submit", error.problem.technical)
 
 
 def _moves(answer: dict[str, Any]) -> dict[str, Any]:
