@@ -11,7 +11,7 @@ import shutil
 from typing import Any
 
 from .accounts import environment_base_url, environment_print
-from .jobs import Job, State
+from .jobs import Job, State, StepKind
 from .paths import job_folder
 from .problems import Category, ProblemError
 from .store import Store
@@ -63,7 +63,7 @@ def _retry(store: Store, job: Job) -> Job:
         store.drop_steps(job.id, ["submit.looks"])
         return store.update_job(job.id, waiting_reason="", due_at=0)
     if not job.state.terminal:
-        return store.update_job(job.id, due_at=0)
+        return store.update_job(job.id, due_at=0, **_present_key(store, job))
     changes: dict[str, Any] = {}
     if job.problem is not None and job.problem.category is Category.REMOTE:
         changes = _new_attempt(store, job)
@@ -77,6 +77,19 @@ def _retry(store: Store, job: Job) -> Job:
         due_at=0,
         **changes,
     )
+
+
+def _present_key(store: Store, job: Job) -> dict[str, Any]:
+    """A job that waits for a key goes on with the present one: a person asked for it.
+
+    Not once something was sent: only the account that has it can tell what became of it.
+    """
+    sent = any(
+        step.kind is StepKind.ONCE and step.status != "started" for step in store.steps(job.id)
+    )
+    if sent or job.sandboxed or job.waiting_reason != "credentials":
+        return {}
+    return {"key_print": environment_print(store).get(job.service, "")}
 
 
 def _new_attempt(store: Store, job: Job) -> dict[str, Any]:
@@ -165,14 +178,15 @@ def _name(store: Store, job: Job, remote_id: str) -> Job:
 
 
 def key_changed(store: Store, service: str) -> int:
-    """There may be another key now: the jobs that wait for one go on. Answers how many."""
-    waiting = [
-        job
-        for job in store.open_jobs()
-        if job.service == service and job.waiting_reason == "credentials"
-    ]
-    for job in waiting:
-        store.update_job_if(job.id, (State.WAITING, State.IN_DOUBT), due_at=0)
+    """There is another key now: the jobs that wait for one go on. Answers how many."""
+    with store.together():
+        waiting = [
+            job
+            for job in store.open_jobs()
+            if job.service == service and job.waiting_reason == "credentials"
+        ]
+        for job in waiting:
+            store.update_job(job.id, due_at=0, **_present_key(store, job))
     return len(waiting)
 
 

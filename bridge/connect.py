@@ -75,7 +75,8 @@ def connect(
         raise ProblemError(
             Category.CREDENTIALS,
             f"This job was sent with another {service.label} key than the present one.",
-            f"Set {credentials.variable(service.name)} to that key again, or sign in with it.",
+            f"Set {credentials.variable(service.name)} to that key again, or sign in with it. "
+            "A job that was never sent can be retried with the present key.",
             f"key from {way.source}",
         )
     if not job.key_print:

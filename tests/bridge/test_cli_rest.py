@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from bridge.jobs import Job, State
 from bridge.launch import wait_for_worker
 from bridge.sandbox import Sandbox
 from bridge.sandbox.canned import CannedConverter
+from bridge.store import Store
 from tests.support.cli import Said, command, environment, run
 
 KEY = "rgyd_live_" + "k" * 43
@@ -103,6 +105,26 @@ def test_login_without_a_keyring_needs_a_yes(home: Path, env: dict[str, str], bo
     assert key_source(env) == "none" and not file.exists()
     said = run("logout", "rigyd", "--json", env=env)
     assert (said.code, said.json["removed"]) == (0, []) and "No key" in said.err
+
+
+def test_login_wakes_the_jobs_that_wait_for_a_key(
+    home: Path, env: dict[str, str], box: Sandbox
+) -> None:
+    with Store.open(home) as store:
+        job = store.insert_job(
+            Job(
+                service="rigyd",
+                name="Chair",
+                state=State.WAITING,
+                waiting_reason="credentials",
+                key_print="of another key",
+                due_at=4e9,
+            )
+        )
+        run("login", "rigyd", "--allow-file", env=env, stdin=f"{box.rigyd.api_key}\n")
+        woken = store.job(job.id)
+    assert run("logout", "rigyd", env=env).code == 0
+    assert woken is not None and (woken.due_at, woken.key_print) == (0, "")
 
 
 def test_login_refuses_what_the_service_refuses(env: dict[str, str]) -> None:

@@ -7,13 +7,14 @@ Real workers against a sandbox with a fault plan, over real sockets.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge import commands
-from bridge.jobs import Job, State
+from bridge.jobs import Job, State, StepKind
 from bridge.problems import Category
 from bridge.sandbox import Sandbox
 from bridge.sandbox.canned import CannedConverter
@@ -118,9 +119,11 @@ def test_a_wrong_key_waits_for_the_right_one(run: WorkerRun) -> None:
     assert waiting.state is State.WAITING and waiting.waiting_reason == "credentials"
     assert waiting.problem is not None and waiting.problem.category is Category.CREDENTIALS
     assert "key" in waiting.problem.sentence and run.paid == 0
-    with Store.open(run.home) as store:
-        store.update_job(job.id, key_print="")
     run.key = ""
+    still = run.finish(job)
+    assert still.problem is not None and "another Rigyd key" in still.problem.sentence, "not asked"
+    with Store.open(run.home) as store:
+        commands.retry(store, job.id)
     run.finish(job)
     run.assert_done_once(job)
 
@@ -141,10 +144,45 @@ def test_a_job_is_never_sent_with_another_accounts_key(run: WorkerRun) -> None:
                 approved_credits=1.0,
             ),
         )
+        sent = commands.submit(store, replace(other, id="0" * 32, name="Lamp", revision=0))
+        store.begin_step(sent.id, "submit", StepKind.ONCE)
+        store.mark_step(sent.id, "submit", "body_complete")
     waiting = run.finish(other)
     assert waiting.waiting_reason == "credentials" and waiting.problem is not None
     assert "another Rigyd key" in waiting.problem.sentence
+    with Store.open(run.home) as store:
+        assert commands.key_changed(store, "rigyd") == 2
+        assert run.read(other).key_print == "" and run.read(sent).key_print == other.key_print
     assert run.paid == 1
+
+
+def test_a_mistyped_id_does_not_lose_the_paid_job(run: WorkerRun) -> None:
+    """The list does not show the job, a person names it wrongly, then rightly."""
+    listing = {"method": "GET", "path": "/conversions"}
+    faults(run, {**SUBMIT, "times": 1, "lose_answer": True}, {**listing, "status": 404})
+    job = run.queue()
+    doubtful = run.finish(job)
+    assert doubtful.state is State.IN_DOUBT and doubtful.waiting_reason == "person"
+    faults(run)
+    with Store.open(run.home) as store:
+        commands.resolve_in_doubt(store, job.id, remote_id="wr0ng")
+    wrong = run.finish(job)
+    assert wrong.state is State.IN_DOUBT and wrong.waiting_reason == "person"
+    assert wrong.problem is not None and "does not know the id" in wrong.problem.sentence
+    (remote,) = (record["job_id"] for record in run.box.journal()["requests"] if record["paid"])
+    with Store.open(run.home) as store:
+        commands.resolve_in_doubt(store, job.id, remote_id=remote)
+    run.finish(job)
+    run.assert_done_once(job)
+
+
+def test_a_result_that_was_tidied_away_is_downloaded_again(run: WorkerRun) -> None:
+    job = run.queue()
+    assert run.start(crash_at="after:download").wait(60) != 0
+    for path in (run.home / "jobs" / job.id / "results").iterdir():
+        path.unlink()
+    run.finish(job)
+    run.assert_done_once(job)
 
 
 def test_nothing_is_sent_without_an_agreed_price(run: WorkerRun) -> None:
