@@ -6,11 +6,14 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,3 +159,39 @@ def test_no_worker_when_told_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     launch.ensure_worker(home)
     assert not launch.wait_for_worker(home, 0.5)
     assert not (home / "worker.log").exists() or os.path.getsize(home / "worker.log") == 0
+
+
+def test_several_jobs_at_once_start_one_sandbox(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_home(home)
+    monkeypatch.setenv("SCENE_COURIER_BLENDER", sys.executable)  # it is not asked for anything
+    started: list[str] = []
+    real = launch._spawn
+
+    def spawn(module: str, *rest: Any) -> None:
+        started.append(module)
+        real(module, *rest)
+
+    monkeypatch.setattr(launch, "_spawn", spawn)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _n: launch.ensure_sandbox(home), range(4)))
+    assert started == ["sandbox.managed"]
+    assert all(answer == answers[0] for answer in answers) and "rigyd" in answers[0]
+
+
+def test_a_killed_sandbox_is_not_taken_for_a_living_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_home(home)
+    monkeypatch.setenv("SCENE_COURIER_BLENDER", sys.executable)
+    first = launch.ensure_sandbox(home)
+    assert launch.ensure_sandbox(home) == first, "it runs already"
+    os.kill(first["pid"], signal.SIGKILL)
+    end = time.monotonic() + 10
+    while launch.locked(home / "sandbox" / launch.SANDBOX_LOCK):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    second = launch.ensure_sandbox(home)
+    assert second["pid"] != first["pid"]
+    assert second["rigyd"]["api_key"] == first["rigyd"]["api_key"]
