@@ -35,16 +35,18 @@ def image(name: str, pixels: np.ndarray) -> bpy.types.Image:
     return result
 
 
-def _noise(size: int, cells: int, seed: int) -> np.ndarray:
-    """Smooth tileable noise (size, size)."""
-    grid = np.random.default_rng(seed).random((cells, cells))
-    at = np.arange(size) / size * cells
-    low = at.astype(int)
-    part = at - low
-    part = part * part * (3 - 2 * part)
-    a, b = grid[low % cells], grid[(low + 1) % cells]
-    rows = a * (1 - part[:, None]) + b * part[:, None]
-    return rows[:, low % cells] * (1 - part) + rows[:, (low + 1) % cells] * part
+def _noise(size: int, cells: int, seed: int, rows: int = 0) -> np.ndarray:
+    """Smooth tileable noise (size, size); fewer ``rows`` of cells stretch it along V."""
+    grid = np.random.default_rng(seed).random((rows or cells, cells))
+
+    def place(count: int) -> tuple[np.ndarray, np.ndarray]:
+        at = np.arange(size) / size * count
+        part = at - at.astype(int)
+        return at.astype(int), part * part * (3 - 2 * part)
+
+    (i, u), (j, v) = place(grid.shape[0]), place(grid.shape[1])
+    tall = grid[i] * (1 - u[:, None]) + grid[(i + 1) % grid.shape[0]] * u[:, None]
+    return np.asarray(tall[:, j] * (1 - v) + tall[:, (j + 1) % cells] * v)
 
 
 def wood_pixels(
@@ -52,10 +54,10 @@ def wood_pixels(
 ) -> Any:
     """Wood grain along V."""
     x = np.linspace(0, 1, size, endpoint=False)[None, :]
-    wave = _noise(size, 4, seed) * 0.25 + _noise(size, 16, seed + 1) * 0.04
-    rings = 0.5 + 0.5 * np.sin(2 * np.pi * (x * 9 + wave * 5))
-    fibre = _noise(size, 64, seed + 2)[:, :1].T * np.ones((size, 1))
-    shade = 0.78 + 0.2 * rings**0.7 + 0.07 * (fibre - 0.5)
+    bend = _noise(size, 3, seed, 2) * 0.35 + _noise(size, 12, seed + 1, 3) * 0.06
+    rings = 0.5 + 0.5 * np.sin(2 * np.pi * (x * 6 + bend * 4))
+    fibre = _noise(size, 96, seed + 2, 4)
+    shade = 0.80 + 0.16 * rings**1.5 + 0.12 * (fibre - 0.5)
     return np.array(tone)[None, None] * shade[..., None]
 
 
@@ -67,9 +69,9 @@ def fabric_pixels(size: int = 256, tone: tuple[float, ...] = (0.23, 0.36, 0.52))
     return np.array(tone)[None, None] * shade[..., None]
 
 
-def normal_pixels(size: int = 256, seed: int = 3, strength: float = 2.0) -> Any:
-    """A tangent-space normal map of gentle bumps."""
-    height = _noise(size, 32, seed)
+def normal_pixels(size: int = 256, seed: int = 3, strength: float = 2.0, rows: int = 0) -> Any:
+    """A tangent-space normal map of gentle bumps (``rows`` as in ``_noise``)."""
+    height = _noise(size, 32, seed, rows)
     dx = (np.roll(height, -1, 1) - np.roll(height, 1, 1)) * strength
     dy = (np.roll(height, -1, 0) - np.roll(height, 1, 0)) * strength
     normal = np.stack([-dx, -dy, np.ones_like(height)], 2)
@@ -281,7 +283,7 @@ def build_crate(at: tuple[float, float, float] = (0, 0, 0), turn: float = 0.0) -
     pine = material(
         "Pine planks",
         texture=image("pine_grain", wood_pixels(seed=7, tone=(0.80, 0.62, 0.40))),
-        normal=image("pine_bumps", normal_pixels(seed=9)),
+        normal=image("pine_bumps", normal_pixels(seed=9, strength=1.0, rows=3)),
         roughness=0.7,
     )
     iron = material("Iron", (0.12, 0.12, 0.13), metallic=1.0, roughness=0.55)
