@@ -12,6 +12,7 @@ import secrets
 
 from .credentials import clean_key, fingerprint, variable
 from .problems import ProblemError
+from .redact import redact
 from .store import Store
 
 #: every service whose key or address the environment may carry, present and planned
@@ -19,8 +20,11 @@ NAMES = ("renderjuice", "glossi", "rigyd")
 
 
 def environment_base_url(service: str) -> str:
-    """The address that the environment names for a service (``RIGYD_BASE_URL``), else ""."""
-    return os.environ.get(f"{service.upper()}_BASE_URL", "").strip().rstrip("/")
+    """The address that the environment names for a service (``RIGYD_BASE_URL``), else "".
+
+    It is kept with the job, so a password in it is taken out here (and refused when it is used).
+    """
+    return redact(os.environ.get(f"{service.upper()}_BASE_URL", "").strip().rstrip("/"))
 
 
 def key_print(store: Store, key: str) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from .jobs import Job, Result, State, StepKind
 from .outcomes import Lost, Refused, Unsent
 from .paths import job_folder
 from .problems import Canceled, Category, Problem
+from .redact import redact
 from .settings import Settings
 from .store import Store
 
@@ -32,6 +34,7 @@ _PROGRESS_SECONDS = 0.25
 _CANCEL_LOOK_SECONDS = 0.2
 #: how often the service's list is read before a person is asked (contract: no idempotency key)
 _LOOKS = 2
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,10}://\S*")
 #: a job's fields while nothing moves
 STILL: dict[str, Any] = {"phase_done": 0, "phase_total": 0, "phase_unit": "", "rate": 0}
 
@@ -381,13 +384,16 @@ class Flow:
 
 
 def without_queries(value: Any) -> Any:
-    """A service's answer without the queries of its URLs: a presigned one is a secret."""
+    """A service's answer without the queries of its URLs: a presigned one is a secret.
+
+    Also where an address stands within a text, such as a service's reason for a failure.
+    """
     if isinstance(value, dict):
         return {key: without_queries(item) for key, item in value.items()}
     if isinstance(value, list):
         return [without_queries(item) for item in value]
-    if isinstance(value, str) and "://" in value[:12]:
-        return value.partition("?")[0]
+    if isinstance(value, str) and "://" in value:
+        return value.partition("?")[0] if _ADDRESS.fullmatch(value) else redact(value)
     return value
 
 

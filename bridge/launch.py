@@ -8,6 +8,7 @@ lock, never by a process id. Nothing here touches bpy; call it from a plain thre
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import json
@@ -173,8 +174,23 @@ def _spawn(module: str, function: str, home: Path, log: IO[bytes], extra: dict[s
         close_fds=True,
         **options,
     )
-    # It lives on by itself; without this Python warns that a child was left running.
-    process.returncode = 0
+    _children.append(process)
+
+
+#: what this process started and has not yet seen to end
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def _reap() -> None:
+    """Let go of children that have ended; in a long session of Blender they would pile up."""
+    _children[:] = [child for child in _children if child.poll() is None]
+
+
+@atexit.register
+def _leave_children() -> None:
+    for child in _children:
+        # It lives on by itself; without this Python warns that a child was left running.
+        child.returncode = 0
 
 
 def locked(path: Path) -> bool:
@@ -204,6 +220,7 @@ def ensure_worker(home: Path) -> None:
     """
     if os.environ.get(NO_WORKER):
         return
+    _reap()
     ensure_home(home)
     if worker_running(home) and not _must_make_room(home):
         return
@@ -249,12 +266,12 @@ def _must_make_room(home: Path) -> bool:
 
 
 def stop_worker(home: Path) -> None:
-    """Ask the worker to finish its step and leave."""
+    """Ask the worker to finish its step and leave, for no successor."""
     from .store import Store
 
     with Store.open(home) as store:
         info = store.setting("worker", {})
-        store.set_setting("worker_leave", {"pid": info.get("pid"), "at": time.time()})
+        store.set_setting("worker_leave", {"pid": info.get("pid"), "at": time.time(), "stop": True})
 
 
 def _version(text: str) -> tuple[int, ...]:

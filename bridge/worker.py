@@ -372,7 +372,7 @@ def _work_came(home: Path) -> bool:
 def _making_room(home: Path) -> bool:
     with Store.open(home) as store:
         info, asked = store.setting("worker", {}), store.setting("worker_leave", {})
-    return bool(info.get("pid")) and asked.get("pid") == info.get("pid")
+    return bool(info.get("pid")) and asked.get("pid") == info["pid"] and not asked.get("stop")
 
 
 if __name__ == "__main__":

@@ -249,6 +249,9 @@ def test_following_polls_once_a_run_and_remembers_the_end(store: Store, job: Job
 def test_no_presigned_query_reaches_the_store(store: Store, job: Job) -> None:
     answer = {"up": ["https://host/key?X-Amz-Signature=abc"], "text": "what? yes"}
     assert without_queries(answer) == {"up": ["https://host/key"], "text": "what? yes"}
+    said = "could not fetch https://host/key?X-Amz-Signature=abc&a=1, try again"
+    assert "Signature" not in without_queries({"error": said})["error"]
+    assert without_queries("see https://docs.rigyd.com/jobs") == "see https://docs.rigyd.com/jobs"
     run(store, job).step("upload", lambda: answer)
     assert "Signature" not in str(store.step(job.id, "upload"))
 

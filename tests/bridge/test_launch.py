@@ -17,8 +17,11 @@ from typing import Any
 
 import pytest
 
-from bridge import __version__, launch
+from bridge import __version__, commands, launch
+from bridge.jobs import Job
 from bridge.paths import ensure_home
+from bridge.problems import ProblemError
+from bridge.route import check_url
 from bridge.store import Store
 
 PYTHON = f"cp3{sys.version_info[1]}"
@@ -133,6 +136,38 @@ def test_one_worker_which_leaves_when_idle(home: Path, monkeypatch: pytest.Monke
     launch.ensure_worker(home)
     assert worker_info(home)["pid"] == pid
     assert gone(home)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_workers_that_have_left_leave_nothing_in_a_long_session(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that nobody waits for stays in the list of processes as long as Blender runs."""
+    quick(monkeypatch, idle=0.2)
+    launch.ensure_worker(home)
+    pid = int(str(worker_info(home)["pid"]))
+    assert gone(home)
+    end = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < end, "still there"
+        launch.ensure_worker(home)
+        time.sleep(0.5)
+    time.sleep(3)  # for one that was just being started
+    assert gone(home)
+
+
+def test_a_password_in_an_address_reaches_no_file(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The panel's jobs carry the address of the environment, and it is refused when used."""
+    ensure_home(home)
+    monkeypatch.setenv("RIGYD_BASE_URL", "https://me:hunter22@rigyd.example/api")
+    with Store.open(home) as store:
+        job = commands.submit(store, Job(service="rigyd", name="Chair"))
+    assert "hunter22" not in job.base_url
+    with pytest.raises(ProblemError, match="user name or a password"):
+        check_url(job.base_url)
+    assert b"hunter22" not in b"".join(path.read_bytes() for path in home.glob("courier.sqlite*"))
 
 
 def test_a_worker_without_this_environments_key_makes_room(

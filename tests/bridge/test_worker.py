@@ -179,7 +179,8 @@ def test_a_store_that_cannot_be_read_for_a_while_does_not_end_the_worker(
 ) -> None:
     """A rollback journal (a network drive) lets a writer shut readers out."""
     store._db.execute("PRAGMA journal_mode=DELETE")
-    real, failed = Store.data_version, []
+    real = Store.data_version
+    failed: list[int] = []
 
     def busy(self: Store) -> int:
         if len(failed) < 2:
@@ -309,7 +310,8 @@ def test_a_question_whose_answer_could_not_be_written_is_asked_again(
     store: Store, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_HOLD_SECONDS", 0.1)
-    real, failed = questions.answer, []
+    real = questions.answer
+    failed: list[int] = []
 
     def answer(*args: Any) -> None:
         if not failed:
