@@ -24,6 +24,7 @@ import tempfile
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,7 +132,7 @@ def read_report(path: Path) -> Outcome:
             outcome.failed += 1
         elif (skip := case.find("skipped")) is not None:
             outcome.skipped += 1
-            outcome.why_skipped.append(f"{case.get('name')}: {skip.get('message')}")
+            outcome.why_skipped.append(skip.get("message") or "no reason given")
         else:
             outcome.passed += 1
     return outcome
@@ -213,8 +214,8 @@ def show(name: str, outcome: Outcome, *, everything: bool = False) -> None:
         lines = outcome.log.strip().splitlines()
         shown = lines if everything else failures(lines)
         machine.say("\n".join(f"    {line}" for line in shown))
-    for reason in outcome.why_skipped:
-        machine.say(f"    skipped {reason}")
+    for reason, count in Counter(outcome.why_skipped).most_common():
+        machine.say(f"    skipped {count}: {reason}")
 
 
 @contextlib.contextmanager
