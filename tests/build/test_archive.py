@@ -8,6 +8,9 @@ Blender's builder and validator are content with archives that lack their code (
 from __future__ import annotations
 
 import ast
+import hashlib
+import importlib.util
+import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -52,8 +55,6 @@ def test_the_wheels_are_those_of_the_manifest(opened: zipfile.ZipFile) -> None:
     recorded = ci_module("build").checksums()
     assert sorted(recorded) == sorted(Path(wheel).name for wheel in WHEELS)
     assert sorted(path.name for path in (ROOT / "wheels").iterdir()) == sorted(recorded)
-    import hashlib
-
     for wheel in WHEELS:
         assert hashlib.sha256(opened.read(wheel)).hexdigest() == recorded[Path(wheel).name], wheel
 
@@ -68,6 +69,16 @@ def test_one_wheel_per_package_fits_each_python() -> None:
                 fitting.setdefault(name, []).append(wheel)
         assert all(len(wheels) == 1 for wheels in fitting.values()), fitting
         assert {"keyring", "cffi", "cryptography", "filelock", "platformdirs"} <= set(fitting)
+
+
+def test_blender_takes_every_python_to_be_served() -> None:
+    """By Blender's own reckoning: a Python that is not listed leaves the extension disabled."""
+    command_line = ci_module("build").builder(Path(sys.executable))
+    spec = importlib.util.spec_from_file_location("blender_ext", command_line)
+    assert spec is not None and spec.loader is not None
+    blender_ext = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(blender_ext)
+    assert blender_ext.python_versions_from_wheels(WHEELS) == {(3, 11), (3, 13), (3, 14)}
 
 
 def test_one_version_everywhere() -> None:
