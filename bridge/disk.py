@@ -13,9 +13,14 @@ from .redact import technical
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
+def no_room(error: OSError) -> bool:
+    """True when the disk, or this user's share of it, is full."""
+    return error.errno in _NO_ROOM
+
+
 def disk_problem(error: OSError, path: Path) -> ProblemError:
     """An OSError while writing ``path``, as ProblemError(DISK)."""
-    if error.errno in _NO_ROOM:
+    if no_room(error):
         return ProblemError(
             Category.DISK,
             "The disk is full.",

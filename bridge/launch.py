@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from . import __version__
+from .disk import disk_problem, no_room
 from .paths import ensure_home
 from .problems import Category, ProblemError
 
@@ -69,20 +70,20 @@ def runtime_copy(home: Path) -> Path:
         return target
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
-    for path in files:
-        copy = temporary / path.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-    (temporary / "site").mkdir(parents=True, exist_ok=True)
-    for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(temporary / "site")
-    (temporary / "complete").touch()
     try:
+        for path in files:
+            copy = temporary / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        (temporary / "site").mkdir(parents=True, exist_ok=True)
+        for wheel in wheels:
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(temporary / "site")
+        (temporary / "complete").touch()
         os.replace(temporary, target)
     except OSError:
-        # Another process was faster; its copy has the same digest.
         shutil.rmtree(temporary, ignore_errors=True)
+        # Another process may have been faster; its copy has the same digest.
         if not (target / "complete").exists():
             raise
     _remove_old_runtimes(target)
@@ -228,6 +229,8 @@ def ensure_worker(home: Path) -> None:
         with open(home / "worker.log", "ab") as log:
             _spawn("worker", "main", home, log, {})
     except OSError as error:
+        if no_room(error):
+            raise disk_problem(error, home / "runtime") from None
         raise ProblemError(
             Category.INTERNAL,
             "The background worker cannot be started.",

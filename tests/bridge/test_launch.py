@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +22,7 @@ import pytest
 from bridge import __version__, commands, launch
 from bridge.jobs import Job
 from bridge.paths import ensure_home
-from bridge.problems import ProblemError
+from bridge.problems import Category, ProblemError
 from bridge.route import check_url
 from bridge.store import Store
 
@@ -84,6 +86,23 @@ def test_the_runtime_is_a_working_copy(home: Path) -> None:
         [sys.executable, "-I", "-c", code, str(copy)], capture_output=True, text=True, check=True
     )
     assert Path(said.stdout.strip()).parent == copy / "bridge"
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_copy(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch, idle=0.2)
+
+    def full(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:10])
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(ProblemError) as caught:
+        launch.ensure_worker(home)
+    assert caught.value.problem.category is Category.DISK
+    assert caught.value.problem.sentence == "The disk is full."
+    assert list((home / "runtime").iterdir()) == []
 
 
 def test_wheels_of_the_extension_come_along(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
