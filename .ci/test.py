@@ -26,7 +26,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -51,7 +51,12 @@ class Suite:
 
     def present(self) -> list[str]:
         """Those of its paths that this clone has."""
-        return [path for path in self.paths if (ROOT / path).exists()]
+        return [path for path in self.paths if (ROOT / path.split("::")[0]).exists()]
+
+    def narrowed(self, chosen: list[str]) -> Suite:
+        """The same suite with only those of the chosen paths that are its own."""
+        own = [path for path in chosen if any(path.startswith(mine) for mine in self.paths)]
+        return replace(self, paths=tuple(own))
 
 
 @dataclass
@@ -153,12 +158,8 @@ def run_suite(
 ) -> Outcome:
     """Run one suite to its end or its limit."""
     report, log = folder / "report.xml", folder / "output.log"
-    chosen = [
-        path for path in more if not path.startswith("-") and (ROOT / path.split("::")[0]).exists()
-    ]
-    others = [argument for argument in more if argument not in chosen]
     command = [str(python), "-X", "faulthandler", "-m", "pytest", "-p", "no:cacheprovider"]
-    command += [f"--junitxml={report}", *others, *(chosen or suite.present())]
+    command += [f"--junitxml={report}", *more, *suite.present()]
     started = time.monotonic()
     with open(log, "wb") as output:
         process = subprocess.Popen(
@@ -280,9 +281,7 @@ def run_lint(python: Path) -> Outcome:
 
 
 def choose(only: list[str]) -> tuple[list[Suite], bool]:
-    """The suites that ``--only`` names (by suite, environment or kind), and whether lint is among
-    them.
-    """
+    """The suites that ``--only`` names by suite, environment or kind; whether lint is one."""
     names = {word for given in only for word in given.split(",")}
     suites = [
         suite
@@ -311,6 +310,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--require-all", action="store_true", help="fail if a Blender is left out")
     chosen, more = parser.parse_known_args(arguments)
     suites, with_lint = choose(chosen.only)
+    paths = [argument for argument in more if argument.startswith("tests/")]
+    if paths:
+        more = [argument for argument in more if argument not in paths]
+        suites = [suite for suite in (suite.narrowed(paths) for suite in suites) if suite.present()]
+        with_lint = with_lint and bool(chosen.only)
     if chosen.list:
         for suite in suites:
             machine.say(
