@@ -37,6 +37,7 @@ SANDBOX_LOCK = "sandbox.lock"
 _STARTING_LOCK = "starting.lock"
 #: set in tests and by people who run the worker themselves
 NO_WORKER = "SCENE_COURIER_NO_WORKER"
+_LOG_BYTES = 2_000_000
 
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); sys.path.append(sys.argv[2]); "
@@ -194,6 +195,16 @@ def _leave_children() -> None:
         child.returncode = 0
 
 
+def _log(home: Path) -> IO[bytes]:
+    """What the detached processes print; the last one is kept when it has grown large."""
+    path = home / "worker.log"
+    with contextlib.suppress(OSError):
+        # Windows refuses while a process writes to it; then it waits for the next start.
+        if path.stat().st_size > _LOG_BYTES:
+            os.replace(path, path.with_name("worker.log.1"))
+    return open(path, "ab")
+
+
 def locked(path: Path) -> bool:
     """True when a living process holds this lock file."""
     from filelock import FileLock, Timeout
@@ -226,7 +237,7 @@ def ensure_worker(home: Path) -> None:
     if worker_running(home) and not _must_make_room(home):
         return
     try:
-        with open(home / "worker.log", "ab") as log:
+        with _log(home) as log:
             _spawn("worker", "main", home, log, {})
     except OSError as error:
         if no_room(error):
@@ -328,7 +339,7 @@ def _start_sandbox(
         program = sandbox_blender(home, captured)
         if program:
             extra["SCENE_COURIER_BLENDER"] = program
-        with open(home / "worker.log", "ab") as log:
+        with _log(home) as log:
             _spawn("sandbox.managed", "main", home, log, extra)
     end = time.monotonic() + 30
     while time.monotonic() < end:

@@ -41,6 +41,9 @@ INSERT OR IGNORE INTO meta VALUES ('revision', '0');
 """
 
 
+_NEVER = 4e9  # Unix seconds, in the year 2096
+
+
 def encode(name: str, value: Any) -> Any:
     """A field of a job as SQLite takes it."""
     if name == "results":
@@ -75,6 +78,7 @@ def to_job(row: sqlite3.Row) -> Job:
         # A newer version's state: show it, leave it to that version's worker.
         values["state_text"] = str(values["state"])
         values["state"] = State.WAITING
+        values["due_at"] = _NEVER
     return Job(**values)
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .jobs import Job, State
 from .paths import readable_bytes
 
@@ -40,9 +42,11 @@ def state_label(job: Job) -> str:
 
 
 def credits_text(credits: float) -> str:
-    """1 -> "1 credit", 0 -> "free"."""
+    """1 -> "1 credit", 0 -> "free", infinity (the price list does not say) -> in words."""
     if credits == 0:
         return "free"
+    if math.isinf(credits):
+        return "an unknown number of credits"
     number = f"{credits:g}"
     return f"{number} credit" if credits == 1 else f"{number} credits"
 

@@ -193,7 +193,7 @@ class Worker:
             if job is None or job.state.terminal:
                 return
             log = job_log(self.home / "jobs" / job_id)
-            flow = Flow(store, job, self.settings, log, self._leaving.is_set)
+            flow = Flow(store, job, Settings.load(self.home), log, self._leaving.is_set)
             try:
                 self._run_flow(flow)
             finally:
@@ -300,7 +300,7 @@ class Worker:
             held = self._hold.get(request.id, 0) > time.monotonic()
             if request.id not in self._answering and not held:
                 self._answering[request.id] = self._askers.submit(
-                    questions.answer, self.home, self.settings, request
+                    questions.answer, self.home, Settings.load(self.home), request
                 )
 
 

@@ -15,6 +15,7 @@ import json
 import os
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,32 @@ def _end_with_starter() -> None:
     """
 
     def watch() -> None:
-        while os.read(0, 64):
-            pass
+        if sys.platform == "win32":
+            _wait_on_windows()
+        else:
+            while os.read(0, 64):
+                pass
         os._exit(9)
 
     if os.environ.get("SCENE_COURIER_WATCH"):
         threading.Thread(target=watch, daemon=True).start()
+
+
+def _wait_on_windows() -> None:
+    """Return when standard input has closed.
+
+    A read that waits on a pipe holds up every library that looks at the standard handles while it
+    is loaded, so the pipe is only peeked at.
+    """
+    if sys.platform == "win32":
+        import ctypes
+        import msvcrt
+
+        handle = msvcrt.get_osfhandle(0)
+        while ctypes.windll.kernel32.PeekNamedPipe(
+            ctypes.c_void_p(handle), None, 0, None, None, None
+        ):
+            time.sleep(0.5)
 
 
 def _arguments() -> tuple[str, Path, Path]:

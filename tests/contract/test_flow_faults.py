@@ -19,6 +19,7 @@ from bridge.problems import Category
 from bridge.sandbox import Sandbox
 from bridge.sandbox.canned import CannedConverter
 from bridge.store import Store
+from bridge.words import cost_line
 from tests.support.worker_runs import WorkerRun, large_glb
 
 SUBMIT = {"method": "POST", "path": "/conversions"}
@@ -191,6 +192,17 @@ def test_nothing_is_sent_without_an_agreed_price(run: WorkerRun) -> None:
     waiting = run.finish(job)
     assert waiting.state is State.AWAITING_APPROVAL and waiting.price == 3 and run.paid == 0
     assert not [r for r in run.box.journal()["requests"] if r["method"] == "POST"]
+    with Store.open(run.home) as store:
+        commands.approve(store, job.id)
+    assert run.finish(job).state is State.DONE
+
+
+def test_a_price_that_the_list_does_not_name_is_asked_about(run: WorkerRun) -> None:
+    faults(run, {"path": "/conversions/pricing", "remove": ["glb_to_simready"]})
+    job = run.queue(approved_credits=1.0)
+    waiting = run.finish(job)
+    assert waiting.state is State.AWAITING_APPROVAL and run.paid == 0
+    assert cost_line(waiting) == "would cost an unknown number of credits"
     with Store.open(run.home) as store:
         commands.approve(store, job.id)
     assert run.finish(job).state is State.DONE

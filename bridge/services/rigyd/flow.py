@@ -8,6 +8,7 @@ The submit costs credits and has no idempotency key, so it goes through ``Flow.o
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,11 @@ def convert(flow: Flow) -> None:
 def _price(client: RigydClient) -> float:
     """Credits for one conversion; the pricing call is the source of truth (Rigyd docs, Pricing).
 
-    A price list without this job type is treated as "unknown", which needs a person's yes.
+    A price list without this job type is an unknown price: no number that somebody agreed to covers
+    it, so a person is asked.
     """
     price = client.pricing().get(JOB_TYPE)
-    return float(price) if isinstance(price, int | float) else 1.0
+    return float(price) if isinstance(price, int | float) else math.inf
 
 
 def _submit(flow: Flow, client: RigydClient, path: Path, submission: Submission) -> dict[str, Any]:
