@@ -131,7 +131,7 @@ class SCENE_COURIER_OT_approve_job(JobOperator, bpy.types.Operator):
             from ..bridge import commands
 
             price = job.price
-            if price is not None and 0 <= shown < price:
+            if price is not None and 0 <= shown < price * (1 - 1e-6):
                 raise ProblemError(
                     Category.CREDITS,
                     f"The price is {credits_text(price)} now.",

@@ -13,6 +13,7 @@ What may be repeated is decided by the step's kind (``jobs.StepKind``); a paid r
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import signal
@@ -325,8 +326,7 @@ class Flow:
         """Stop at ``awaiting_approval`` unless a person agreed to at least this price (credits)."""
         if self.job.price != price:
             self.update(price=price)
-        agreed = self.job.approved_credits
-        if price <= 0 or self.job.sandboxed or (agreed is not None and agreed >= price):
+        if price <= 0 or self.job.sandboxed or covers(self.job.approved_credits, price):
             return
         raise Later(
             None,
@@ -381,6 +381,11 @@ class Flow:
             results=results,
             **STILL,
         )
+
+
+def covers(agreed: float | None, price: float) -> bool:
+    """True when the agreed credits reach the price; Blender keeps seven digits of a number."""
+    return agreed is not None and (agreed >= price or math.isclose(agreed, price, rel_tol=1e-6))
 
 
 def without_queries(value: Any) -> Any:

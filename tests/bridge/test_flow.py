@@ -202,6 +202,7 @@ def test_a_person_may_name_the_job_or_send_it_again(store: Store, job: Job) -> N
         (1, 1, False, False),
         (1, 2, False, True),
         (float("inf"), 99, False, False),
+        (0.699999988079071, 0.7, False, False),  # 0.7 as Blender's 32 bits keep it
         (None, 0, False, False),
         (None, 1, True, False),
     ],
