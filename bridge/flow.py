@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from .jobs import Job, Result, State, StepKind
+from .meter import Meter
 from .outcomes import Lost, Refused, Unsent
 from .paths import job_folder
 from .problems import Canceled, Category, Problem
@@ -31,7 +32,6 @@ from .redact import redact
 from .settings import Settings
 from .store import Store
 
-_PROGRESS_SECONDS = 0.25
 _CANCEL_LOOK_SECONDS = 0.2
 #: how often the service's list is read before a person is asked (contract: no idempotency key)
 _LOOKS = 2
@@ -85,7 +85,7 @@ class Flow:
         self._leaving = leaving
         self._looked_at = 0.0
         self._canceled = job.cancel_requested
-        self._meter = _Meter()
+        self._meter = Meter()
 
     @property
     def folder(self) -> Path:
@@ -146,7 +146,7 @@ class Flow:
 
     def _enter(self, state: State | None, text: str) -> None:
         if state is not None:
-            self._meter = _Meter()
+            self._meter = Meter()
             self.update(state=state, state_text=text, waiting_reason="", problem=None, **STILL)
 
     # -- steps -----------------------------------------------------------------------------------
@@ -420,25 +420,6 @@ def doubt(technical: str, *, ask: bool = False, named: bool = False) -> Problem:
         "Nothing is sent again by itself. The service's list is searched for this job.",
         technical,
     )
-
-
-class _Meter:
-    """Rate (bytes per second, smoothed) and how often progress is written."""
-
-    def __init__(self) -> None:
-        self._at = 0.0
-        self._done = 0.0
-        self._rate = 0.0
-
-    def update(self, done: float, total: float) -> float | None:
-        now = time.monotonic()
-        if now - self._at < _PROGRESS_SECONDS and done < total:
-            return None
-        if self._at and done > self._done:
-            sample = (done - self._done) / max(now - self._at, 1e-6)
-            self._rate = sample if not self._rate else 0.7 * self._rate + 0.3 * sample
-        self._at, self._done = now, done
-        return self._rate
 
 
 def crash_point(name: str) -> None:
