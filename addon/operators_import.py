@@ -77,6 +77,8 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
         except session.database().OperationalError as error:
             busy = Problem(Category.DISK, "The job list is busy.", "Import again.", str(error))
             return self._failed(context, now, busy)
+        except session.database().Error as error:
+            return self._failed(context, now, session.unreadable(error))
         except (RuntimeError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             broken = Problem(
                 Category.BLENDER,
@@ -96,7 +98,7 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
         )
         now.import_problems.pop(job.id, None)
         now.click_problem = None
-        pump.tick()
+        pump.look()
         lost = " The job's details say what could not be kept." if report.lost else ""
         self.report({"INFO"}, f"Imported “{job.name}” into “{report.collection}”.{lost}")
         return {"FINISHED"}

@@ -52,7 +52,7 @@ class JobOperator:
             return {"CANCELLED"}
         now.click_problem = None
         now.wake_worker(at_once=True)
-        pump.tick()
+        pump.look()
         if isinstance(message, str):
             operator.report({"INFO"}, message)
         return {"FINISHED"}

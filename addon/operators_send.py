@@ -106,7 +106,7 @@ class SCENE_COURIER_OT_send(bpy.types.Operator):
             return {"CANCELLED"}
         now.click_problem = None
         now.wake_worker(at_once=True)
-        pump.tick()
+        pump.look()
         where = "the sandbox" if jobs[0].sandboxed else SERVICE_LABELS[jobs[0].service]
         what = f"“{jobs[0].name}”" if len(jobs) == 1 else f"{len(jobs)} jobs"
         self.report({"INFO"}, f"Sent {what} to {where}. You can go on working.")
@@ -146,7 +146,7 @@ class SCENE_COURIER_OT_refresh(bpy.types.Operator):
         now.stale()
         pump.ask(context, force=True)
         now.wake_worker(at_once=True)
-        pump.tick()
+        pump.look()
         return {"FINISHED"}
 
 

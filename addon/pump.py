@@ -60,9 +60,21 @@ def selection() -> Selection:
 
 def tick() -> float:
     """One turn; returns the seconds until the next. Registered as a persistent timer."""
+    return _safely(imports=True)
+
+
+def look() -> None:
+    """Have a click's effect shown at once. Unlike a turn it imports nothing.
+
+    An import within another operator would be part of that one's undo step.
+    """
+    _safely(imports=False)
+
+
+def _safely(*, imports: bool) -> float:
     global _last_error
     try:
-        return _turn()
+        return _turn(imports)
     except ReferenceError:
         # A data-block went away under us (a file is being loaded): next time.
         return BUSY
@@ -74,7 +86,7 @@ def tick() -> float:
         return IDLE
 
 
-def _turn() -> float:
+def _turn(imports: bool) -> float:
     global _shown_active
     now = session.current()
     clock = time.monotonic()
@@ -90,7 +102,7 @@ def _turn() -> float:
     _tell_online(now)
     if now.work_waiting or now.answers.pending:
         now.wake_worker(clock)
-    if now.importable:
+    if imports and now.importable:
         _import_next(context, now)
     if _shown_active != now.active:
         _shown_active = now.active

@@ -8,7 +8,6 @@ anything fails, every folder made here is removed again and no job exists.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import uuid
@@ -66,8 +65,12 @@ def send(context: bpy.types.Context, now: session.Session, order: Order) -> list
             shutil.rmtree(folder, ignore_errors=True)
 
     try:
-        jobs = [_prepare(context, now, order, part, folders, group) for part in parts]
+        first: dict[str, Any] = {}
+        jobs = [_prepare(context, now, order, part, folders, group, first) for part in parts]
         now.write(lambda store: [commands.submit(store, job) for job in jobs], take_back)
+    except OSError as error:
+        take_back()
+        raise ProblemError.of(capture_files.disk_problem(now.home, error)) from error
     except BaseException:
         take_back()
         raise
@@ -82,8 +85,12 @@ def _prepare(
     objects: Sequence[bpy.types.Object],
     folders: list[Path],
     group: str,
+    first: dict[str, Any],
 ) -> Job:
-    """Write one job's folder; the first one copies the scene, the others share that copy."""
+    """Write one job's folder; the first one copies the scene, the others share that copy.
+
+    ``first`` keeps what the first one's capture.json holds: most of it is the same for all.
+    """
     job = Job(
         service=order.service,
         name=_name(context, objects),
@@ -100,9 +107,12 @@ def _prepare(
             context, folder, job=wanted, placement=order.placement, objects=objects
         )
         folders.append(folder)
+        first |= data
     else:
         folders.append(folder)
-        data = _share(context, folders[0], folder, objects, order.placement, wanted)
+        one = capture_files.describe(context, list(objects), order.placement, wanted)
+        data = first | one
+        _share(folders[0], folder, data)
     job.input_path = str(folder / "capture.json")
     job.results_dir = str(_results(order.results_folder, folder, job))
     job.notes = [*capture.notes(context, order.options, objects=objects), *data["notes"]]
@@ -118,17 +128,9 @@ def _prepare(
     return job
 
 
-def _share(
-    context: bpy.types.Context,
-    first: Path,
-    folder: Path,
-    objects: Sequence[bpy.types.Object],
-    placement: str,
-    job: dict[str, Any],
-) -> dict[str, Any]:
+def _share(first: Path, folder: Path, data: dict[str, Any]) -> None:
     """A further job of the same moment: links to the first one's copy, its own capture.json."""
     folder.mkdir(mode=0o700)
-    known = json.loads((first / "capture.json").read_text("utf-8"))
     for path in [first / capture_files.BLEND, *sorted((first / "images").glob("*"))]:
         target = folder / path.relative_to(first)
         target.parent.mkdir(exist_ok=True)
@@ -137,11 +139,7 @@ def _share(
         except OSError:
             # Some file systems have no hard links.
             shutil.copyfile(path, target)
-    data = capture_files.describe(context, list(objects), placement, job)
-    data["images"], data["notes"] = known["images"], known["notes"]
-    text = json.dumps(data, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
-    (folder / "capture.json").write_bytes(text)
-    return data
+    capture_files.write_json(folder / "capture.json", data)
 
 
 def _foot(data: dict[str, Any]) -> list[float] | None:

@@ -49,6 +49,16 @@ def database() -> ModuleType:
     return sqlite3
 
 
+def unreadable(error: Exception) -> Problem:
+    """The problem of a store that is damaged."""
+    return Problem(
+        Category.DISK,
+        "The job list cannot be read.",
+        "Look at the data folder in the add-on's preferences.",
+        f"{type(error).__name__}: {error}",
+    )
+
+
 class Session:
     """One per Blender process; ``current()`` has it."""
 
@@ -170,6 +180,8 @@ class Session:
         except database().OperationalError:
             self._write_later(action, undo)
             return LATER
+        except database().Error as error:
+            raise ProblemError.of(unreadable(error)) from error
         self.stale()
         return answer
 
@@ -217,12 +229,7 @@ class Session:
                 self._stale, self.more = True, False
             except database().Error as error:
                 self.close()
-                self.problem = Problem(
-                    Category.DISK,
-                    "The job list cannot be read.",
-                    "Look at the data folder in the add-on's preferences.",
-                    f"{type(error).__name__}: {error}",
-                )
+                self.problem = unreadable(error)
                 self.changes += 1
         # A chore may have changed something since the last look.
         changed, self._seen = self.changes != self._seen, self.changes

@@ -44,6 +44,12 @@ def known_options(operator: Any, wanted: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if name in known}
 
 
+def units_per_metre(scene: bpy.types.Scene) -> float:
+    """How many of the scene's units a metre has; without a system of units a unit is a metre."""
+    units = scene.unit_settings
+    return 1.0 if units.system == "NONE" else 1.0 / units.scale_length
+
+
 def identity(data: bpy.types.ID) -> int:
     """A number that stays with a data-block for this session: its `session_uid` or its pointer."""
     return int(getattr(data, "session_uid", 0) or data.as_pointer())

@@ -6,10 +6,12 @@ Reads only what Blender has evaluated anyway; it never changes the selection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import bpy
+
+from .. import extents
 
 # What the glTF recipe can write as triangles: a mesh, or what Blender converts to one.
 SURFACE_TYPES = frozenset({"MESH", "CURVE", "SURFACE", "FONT", "META"})
@@ -86,34 +88,44 @@ def _may_make_faces(item: bpy.types.Object) -> bool:
 
 
 def _boxes(
-    item: bpy.types.Object, matrix: Any, depth: int = 0
-) -> Iterator[tuple[list[float], list[float]]]:
-    """The world box, centre and half size, of each part of an object."""
+    item: bpy.types.Object, matrix: Any, depsgraph: bpy.types.Depsgraph, depth: int = 0
+) -> Iterator[tuple[Sequence[float], Sequence[float]]]:
+    """The world box, lowest and highest corner, of each part of an object."""
     if item.type == "EMPTY" and item.instance_collection is not None and depth < 8:
         offset = item.instance_collection.instance_offset
         for part in item.instance_collection.all_objects:
             moved = part.matrix_world.copy()
             moved.translation -= offset
-            yield from _boxes(part, matrix @ moved, depth + 1)
+            yield from _boxes(part, matrix @ moved, depsgraph, depth + 1)
     elif item.type in SURFACE_TYPES:
+        known = None
+        data = item.evaluated_get(depsgraph).data
+        if isinstance(data, bpy.types.Mesh):
+            known = extents.exact(item, data, matrix)
+        if known is not None:
+            yield known
+            return
         box = item.bound_box
         (ax, ay, az), (bx, by, bz) = box[0], box[6]
         cx, cy, cz = (ax + bx) / 2, (ay + by) / 2, (az + bz) / 2
         hx, hy, hz = (bx - ax) / 2, (by - ay) / 2, (bz - az) / 2
-        centre, half = [], []
+        low, high = [], []
         for x, y, z, w in (matrix[0], matrix[1], matrix[2]):
-            centre.append(x * cx + y * cy + z * cz + w)
-            half.append(abs(x) * hx + abs(y) * hy + abs(z) * hz)
-        yield centre, half
+            centre = x * cx + y * cy + z * cz + w
+            half = abs(x) * hx + abs(y) * hy + abs(z) * hz
+            low.append(centre - half)
+            high.append(centre + half)
+        yield low, high
 
 
 def bounds(
-    objects: Iterable[bpy.types.Object],
+    context: bpy.types.Context, objects: Iterable[bpy.types.Object]
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]] | None:
     """Corners ``(lowest, highest)`` of the box around the objects, in world units."""
-    boxes = [box for item in objects for box in _boxes(item, item.matrix_world)]
+    depsgraph = context.evaluated_depsgraph_get()
+    boxes = [box for item in objects for box in _boxes(item, item.matrix_world, depsgraph)]
     if not boxes:
         return None
-    low = [min(centre[axis] - half[axis] for centre, half in boxes) for axis in range(3)]
-    high = [max(centre[axis] + half[axis] for centre, half in boxes) for axis in range(3)]
+    low = [min(box[0][axis] for box in boxes) for axis in range(3)]
+    high = [max(box[1][axis] for box in boxes) for axis in range(3)]
     return (low[0], low[1], low[2]), (high[0], high[1], high[2])

@@ -57,32 +57,22 @@ def capture(
         _save_copy(folder / BLEND)
         say(0.8, "Saving unsaved images")
         saved, notes = images.save_all(folder)
-        data = describe(context, items, placement, job)
-        data["images"] = saved
-        data["notes"] = notes
-        _write_json(folder / "capture.json", data)
+        data = _of_scene(context) | describe(context, items, placement, job)
+        data |= {"images": saved, "notes": notes}
+        write_json(folder / "capture.json", data)
     except BaseException as error:
         _undo(folder, made)
         if isinstance(error, OSError):
-            raise ProblemError.of(_disk_problem(folder, error)) from error
+            raise ProblemError.of(disk_problem(folder, error)) from error
         raise
     say(1.0, "Captured")
     return data
 
 
-def describe(
-    context: bpy.types.Context,
-    items: list[bpy.types.Object],
-    placement: str,
-    job: dict[str, Any],
-) -> dict[str, Any]:
-    """All of capture.json but its images and notes."""
+def _of_scene(context: bpy.types.Context) -> dict[str, Any]:
+    """What every job of this moment has in common, but for images and notes."""
     scene: Any = context.scene
     functions = session.driver_functions()
-    active = context.view_layer.objects.active
-    box = selection.bounds(items)
-    # A rigid body that was played but not baked has fallen, and the file does not know it.
-    places = scene.rigidbody_world is not None
     return {
         "schema": SCHEMA,
         "blend": BLEND,
@@ -96,19 +86,33 @@ def describe(
         "frame_end": scene.frame_end,
         "frame_step": scene.frame_step,
         "fps": scene.render.fps / scene.render.fps_base,
-        "selection": [_reference(item, places) for item in items],
-        "active": active.name if active is not None and active in items else None,
         "scripts_trusted": session.scripts_trusted(),
         "driver_namespace": functions,
         "driven": session.driven({str(entry["name"]) for entry in functions}),
         "caches": caches.find(),
-        "images": [],
         "blender": session.blender(),
         "unit_scale": _metres(scene),
+    }
+
+
+def describe(
+    context: bpy.types.Context,
+    items: list[bpy.types.Object],
+    placement: str,
+    job: dict[str, Any],
+) -> dict[str, Any]:
+    """What capture.json says of one job: its objects, where they stand, and the job."""
+    scene: Any = context.scene
+    active = context.view_layer.objects.active
+    box = selection.bounds(context, items)
+    # A rigid body that was played but not baked has fallen, and the file does not know it.
+    places = scene.rigidbody_world is not None
+    return {
+        "selection": [_reference(item, places) for item in items],
+        "active": active.name if active is not None and active in items else None,
         "placement": {"mode": placement, "location": _location(scene, placement, box)},
         "bounds": None if box is None else {"min": list(box[0]), "max": list(box[1])},
         "job": {key: job.get(key) for key in ("id", "name", "service", "options")},
-        "notes": [],
     }
 
 
@@ -155,7 +159,7 @@ def _make(folder: Path) -> list[Path]:
                 Category.INTERNAL, "The job's folder is already in use.", "", str(folder)
             )
     except OSError as error:
-        raise ProblemError.of(_disk_problem(folder, error)) from error
+        raise ProblemError.of(disk_problem(folder, error)) from error
     return new
 
 
@@ -178,6 +182,8 @@ def _save_copy(path: Path) -> None:
     the default differs between versions. Paths are rewritten for the new place: the copy still
     finds its libraries and textures.
     """
+    # Packing automatically would pack the artist's own images, in the session.
+    packs, bpy.data.use_autopack = bpy.data.use_autopack, False
     try:
         bpy.ops.wm.save_as_mainfile(
             filepath=str(path), copy=True, compress=False, relative_remap=True, check_existing=False
@@ -189,11 +195,14 @@ def _save_copy(path: Path) -> None:
             "Check the space on the disk and your right to write to the folder for jobs.",
             f"{path}: {str(error).strip()}",
         ) from error
+    finally:
+        bpy.data.use_autopack = packs
     if not path.is_file():
         raise OSError(errno.EIO, "Blender wrote no file", str(path))
 
 
-def _write_json(path: Path, data: dict[str, Any]) -> None:
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write ``capture.json``, by a temporary name."""
     temporary = path.with_name(path.name + ".tmp")
     # A name that is no valid text (it happens on Linux) is escaped, not refused.
     # One line for each entry: readable, and written by json's fast encoder, which cannot indent.
@@ -203,7 +212,8 @@ def _write_json(path: Path, data: dict[str, Any]) -> None:
     os.replace(temporary, path)
 
 
-def _disk_problem(folder: Path, error: OSError) -> Problem:
+def disk_problem(folder: Path, error: OSError) -> Problem:
+    """Why the job's folder could not be written."""
     if error.errno in _NO_ROOM:
         return Problem(
             Category.DISK,

@@ -21,11 +21,13 @@ from dataclasses import dataclass, field
 import bpy
 from mathutils import Matrix, Vector
 
+from .. import versions
 from .report import ImportReport, counted, listed
 from .shapes import Shape, box_mesh, is_close, rigid_part, shape_of
 from .usd_physics import WATER, Body, Collider, StagePhysics, Surface
 from .usd_scene import Imported
 
+EARTH = 9.81  # m/s2
 Values = tuple[float | None, float | None, float | None]
 REPLACED = {
     "none": "the exact surface",
@@ -229,7 +231,8 @@ class BodyBuilder:
             stated = part.collider.mass
             surface = part.collider.surface
             density = stated.density or body.mass.density or (surface.density if surface else None)
-            part.mass = stated.mass or (density or WATER) * part.shape.volume
+            volume = part.shape.volume / self.physics.scale**3  # cubic metres
+            part.mass = stated.mass or (density or WATER) * volume
             if not (stated.mass or density or body.mass.mass):
                 name = body.path.rsplit("/", 1)[-1]
                 self.report.note(f"The file states no mass for {name}: it weighs as much as water.")
@@ -289,7 +292,9 @@ def rigid_members(scene: bpy.types.Scene) -> bpy.types.Collection:
     return world.collection
 
 
-def prepare_world(scene: bpy.types.Scene, report: ImportReport, *, new: bool) -> None:
+def prepare_world(
+    scene: bpy.types.Scene, report: ImportReport, *, new: bool, scale: float = 1.0
+) -> None:
     """Let the simulation last as long as the scene, and never shorter than it did.
 
     `new`: the world was made by this import, so its precision may be set. With Blender's 10 solver
@@ -310,6 +315,11 @@ def prepare_world(scene: bpy.types.Scene, report: ImportReport, *, new: bool) ->
         report.note("The scene's rigid body world is off. Switch it on to see the body fall.")
     if not scene.use_gravity:
         report.note("Gravity is switched off in this scene, so nothing will fall.")
+    elif abs(scene.gravity.z / scale + EARTH) > 0.05 * EARTH and abs(scale - 1.0) > 1e-6:
+        report.note(
+            f"A unit of this scene is {1 / scale:.4g} m, but its gravity is that of a scene in "
+            f"metres. Set the scene's gravity to {-EARTH * scale:.4g} units to see the real speed."
+        )
 
 
 def has_passive(scene: bpy.types.Scene, own: Iterable[bpy.types.Object] = ()) -> bool:
@@ -332,8 +342,8 @@ def add_ground(
     middle: Vector,
     reach: float,
 ) -> bpy.types.Object:
-    """A floor for the preview: not rendered, friction 1, its top at `height` metres."""
-    half = Vector((reach, reach, 0.5))
+    """A floor for the preview: not rendered, friction 1, its top at `height`."""
+    half = Vector((reach, reach, 0.5 * max(1.0, versions.units_per_metre(scene))))
     ground = bpy.data.objects.new("Preview Ground", box_mesh("Preview Ground", half))
     collection.objects.link(ground)
     ground.location = (middle.x, middle.y, height - half.z)

@@ -26,7 +26,7 @@ _SIDES = 32
 class Shape:
     """One collision shape: a mesh, the rigid matrix that places it, and Blender's name for it.
 
-    `volume` in cubic metres and `center` in the world are those of the solid. `exact` is False when
+    `volume` in cubic units and `center` in the world are those of the solid. `exact` is False when
     Blender cannot do what the file asks for; `mesh` is None if the visible mesh serves as it is.
     """
 
@@ -231,7 +231,7 @@ def _box(place: Matrix, half: Vector) -> Shape:
 
 
 def box_mesh(name: str, half: Vector) -> bpy.types.Mesh:
-    """A box about the origin, `half` its half sizes in metres."""
+    """A box about the origin, `half` its half sizes."""
     signs = [(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
     faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
     mesh = bpy.data.meshes.new(name)

@@ -21,7 +21,7 @@ import bpy
 from mathutils import Matrix, Vector
 
 from ...bridge.problems import Category, ProblemError
-from .. import versions
+from .. import extents, versions
 from . import artist, textures
 from .keeping import keep_all
 from .report import ImportReport
@@ -199,23 +199,27 @@ class _Import:
         self.built = Built()
         self.path = Path()
         self.floor: bpy.types.Object | None = None
+        self.scale = versions.units_per_metre(self.scene)
         self.collection = bpy.data.collections.new(name)
-        self.scene.collection.children.link(self.collection)
         report.collection = self.collection.name
 
     def bring_in(self, path: Path, texture_folder: Path) -> None:
         """Run the importer, then build the physics."""
         self.path = path
         images = textures.images_now()
+        self.scene.collection.children.link(self.collection)
         self.before.into(self.collection)
         if path.suffix.lower() in SUFFIXES:
             textures.put_in_place(path, texture_folder, self.report)
-            self.made = import_usd(path, self.report, self.before)
+            self.made = import_usd(path, self.report, self.before, self.scale)
             mend_places(self.made)
         else:
             space, operator = MESH_IMPORTERS[path.suffix.lower()]
             getattr(getattr(bpy.ops, space), operator)(filepath=str(path))
             self.made = Imported(new=self.before.new("objects"))
+            for item in self.made.new:
+                if item.parent is None:
+                    item.matrix_world = Matrix.Scale(self.scale, 4) @ item.matrix_world
             self.report.lose(
                 "This build of Blender cannot read USD files: the mesh came in without physics."
             )
@@ -233,7 +237,7 @@ class _Import:
             self.built = BodyBuilder(
                 self.scene, self.collection, self.made, physics, self.report
             ).build()
-            prepare_world(self.scene, self.report, new=not had_world)
+            prepare_world(self.scene, self.report, new=not had_world, scale=self.scale)
             self.report.physics = bool(self.built.bodies)
         else:
             self.report.lose("The file states no rigid body, so nothing will fall.")
@@ -290,12 +294,19 @@ class _Import:
             bpy.data.batch_remove(found)
 
     def bounds(self) -> tuple[Vector, Vector]:
-        """Corners of the asset's box in the world, in metres; without meshes the origin twice."""
+        """Corners of the asset's box in the world; without meshes the origin twice."""
         self.context.view_layer.update()
         mine = (*self.made.new, *self.built.added)
         items = [item for item in mine if item.type == "MESH" and len(item.data.vertices)]
         shown = [item for item in items if not item.hide_render] or items
-        return extent(i.matrix_world @ Vector(corner) for i in shown for corner in i.bound_box)
+        corners: list[Vector] = []
+        for item in shown:
+            known = extents.exact(item, item.data, item.matrix_world)
+            if known is not None:
+                corners += [Vector(corner) for corner in known]
+            else:
+                corners += [item.matrix_world @ Vector(corner) for corner in item.bound_box]
+        return extent(corners)
 
     def place(
         self, placement: Mapping[str, Any] | tuple[str, Sequence[float] | None] | None

@@ -2,8 +2,9 @@
 """Reads what a USD stage states about physics, as plain Python values.
 
 Follows UsdPhysics: which prims are bodies, which colliders belong to them, mass, density, friction
-and restitution. All numbers come out in Blender's units: metres, kilograms, Z up. This module knows
-`pxr` but not bpy, changes nothing, and keeps no reference to the stage.
+and restitution. Places come out in the scene's units (metres in most scenes) and Z up, masses and
+densities in kilograms and kg/m3. This module knows `pxr` but not bpy, changes nothing, and keeps no
+reference to the stage.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Surface:
 
 @dataclass
 class Mass:
-    """A MassAPI: kg, kg/m3, centre of mass in metres in the world; None where nothing is stated."""
+    """A MassAPI: kg, kg/m3, centre of mass in the world; None where nothing is stated."""
 
     mass: float | None = None
     density: float | None = None
@@ -98,12 +99,13 @@ class StagePhysics:
     joints: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     gravity: float | None = None
+    scale: float = 1.0  # the scene's units for each metre
 
 
 class _Reader:
     """One pass over a stage."""
 
-    def __init__(self, stage: Any) -> None:
+    def __init__(self, stage: Any, scale: float) -> None:
         from pxr import UsdGeom, UsdPhysics
 
         self.stage = stage
@@ -120,6 +122,7 @@ class _Reader:
             },
             default_prim=str(default.GetPath()) if default else "",
             layer_data=plain(dict(stage.GetRootLayer().customLayerData)) or {},
+            scale=scale,
         )
 
     def read(self) -> StagePhysics:
@@ -156,8 +159,9 @@ class _Reader:
         """From the prim's space to Blender's world: the stage's units and up axis included."""
         local = self.cache.GetLocalToWorldTransform(prim)
         rows = [[float(local[column][row]) for column in range(4)] for row in range(4)]
+        size = self.metres * self.found.scale
         for index in range(3):
-            rows[index] = [value * self.metres for value in rows[index]]
+            rows[index] = [value * size for value in rows[index]]
         if self.up == "Y":
             rows[1], rows[2] = [-value for value in rows[2]], rows[1]
         return rows
@@ -284,9 +288,12 @@ class _Reader:
         return any(output.HasConnectedSource() for output in outputs)
 
 
-def read_stage(stage: Any) -> StagePhysics:
-    """Read an open `Usd.Stage`. Values are those at the default time."""
-    return _Reader(stage).read()
+def read_stage(stage: Any, scale: float = 1.0) -> StagePhysics:
+    """Read an open `Usd.Stage` for a scene that has `scale` units for each metre.
+
+    Values are those at the default time.
+    """
+    return _Reader(stage, scale).read()
 
 
 def apply(matrix: Rows, point: tuple[float, float, float]) -> tuple[float, float, float]:

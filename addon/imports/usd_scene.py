@@ -58,7 +58,8 @@ class Imported:
 class _Record:
     """What the hook saw. Filled while the importer runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
         self.physics: StagePhysics | None = None
         self.objects: dict[str, int] = {}
         self.materials: dict[str, int] = {}
@@ -70,7 +71,7 @@ def _hook(record: _Record) -> type:
 
     def on_import(import_context: Any) -> bool:
         try:
-            record.physics = read_stage(import_context.get_stage())
+            record.physics = read_stage(import_context.get_stage(), record.scale)
             for path, blocks in import_context.get_prim_map().items():
                 for block in blocks:
                     if isinstance(block, bpy.types.Object):
@@ -92,29 +93,30 @@ def _hook(record: _Record) -> type:
     )
 
 
-def import_usd(path: Path, report: ImportReport, before: Snapshot) -> Imported:
-    """Import the file into the active collection.
+def import_usd(path: Path, report: ImportReport, before: Snapshot, scale: float = 1.0) -> Imported:
+    """Import the file into the active collection; `scale` is the scene's units for each metre.
 
     Raises RuntimeError if Blender's importer refuses the file. Where the physics cannot be read,
     only what a render shows comes in and `physics` is None; the report says so.
     """
     library = versions.usd_library()
+    options = OPTIONS | {"scale": scale}
     if library is None:
-        _run(path, OPTIONS | ONLY_SHOWN)
+        _run(path, options | ONLY_SHOWN)
         report.lose("This Blender cannot read the physics in USD files: only the meshes came in.")
         return Imported(new=before.new("objects"))
-    record = _Record()
+    record = _Record(scale)
     hook = _hook(record)
     bpy.utils.register_class(hook)
     try:
-        _run(path, OPTIONS)
+        _run(path, options)
     finally:
         bpy.utils.unregister_class(hook)
     if record.physics is None or record.error:
         _read_beside(path, library, record, report)
     if record.physics is None:
         before.remove_new_data()  # collider hulls, which nothing tells from what is to be seen
-        _run(path, OPTIONS | ONLY_SHOWN)
+        _run(path, options | ONLY_SHOWN)
         return Imported(new=before.new("objects"))
     made = Imported(new=before.new("objects"), physics=record.physics)
     by_number = {versions.identity(item): item for item in made.new}
@@ -140,7 +142,7 @@ def _read_beside(path: Path, library: Any, record: _Record, report: ImportReport
     try:
         from pxr import Usd
 
-        record.physics = read_stage(Usd.Stage.Open(str(path)))
+        record.physics = read_stage(Usd.Stage.Open(str(path)), record.scale)
         report.note(
             "Another USD library is installed in this Blender. The physics was read with it, "
             "straight from the file."

@@ -299,6 +299,41 @@ def test_capture_json(capture: ModuleType, tmp_path: Path) -> None:
     }
 
 
+def test_the_foot_of_a_turned_object(capture: ModuleType, tmp_path: Path) -> None:
+    """The box about the turned bounding box would reach 0.65 m below the ball."""
+    bpy.ops.mesh.primitive_uv_sphere_add(location=(3, 2, 5), rotation=(0.785, 0.3, 0.2))
+    ball = bpy.context.object
+    low, high = take(capture, tmp_path / "job")["bounds"].values()
+    points = [ball.matrix_world @ vertex.co for vertex in ball.data.vertices]
+    for axis in range(3):
+        assert low[axis] == pytest.approx(min(point[axis] for point in points), abs=1e-5)
+        assert high[axis] == pytest.approx(max(point[axis] for point in points), abs=1e-5)
+    # Whatever is more than its mesh, or has none, keeps to its box.
+    bpy.ops.object.mode_set(mode="EDIT")
+    edited = take(capture, tmp_path / "edited")["bounds"]
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert edited["min"][2] <= low[2] + 1e-5 and edited["max"][2] >= high[2] - 1e-5
+
+
+def test_automatic_packing_packs_nothing_of_the_artists(
+    capture: ModuleType, tmp_path: Path
+) -> None:
+    path = tmp_path / "wood.png"
+    fresh = bpy.data.images.new("wood", 4, 4)
+    fresh.filepath_raw, fresh.file_format = str(path), "PNG"
+    fresh.save()
+    image = bpy.data.images.load(str(path))
+    image.use_fake_user = True
+    scenes.cube()
+    bpy.data.use_autopack = True
+    try:
+        take(capture, tmp_path / "job")
+        assert bpy.data.use_autopack
+    finally:
+        bpy.data.use_autopack = False
+    assert image.packed_file is None
+
+
 def test_placement_at_the_cursor(capture: ModuleType, tmp_path: Path) -> None:
     scenes.cube()
     bpy.context.scene.cursor.location = (7, 8, 9)

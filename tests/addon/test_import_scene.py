@@ -8,9 +8,19 @@ from typing import Any
 
 import bpy
 import pytest
+from mathutils import Matrix
 
 from tests.addon import usd_assets
-from tests.addon.import_support import body_of, collection_of, ids, lowest, value, visible_meshes
+from tests.addon.import_support import (
+    body_of,
+    collection_of,
+    ids,
+    lowest,
+    play,
+    positions,
+    value,
+    visible_meshes,
+)
 
 pytestmark = [
     pytest.mark.usefixtures("clean_scene"),
@@ -128,6 +138,51 @@ def test_placement_source_and_cursor(simready: Any, crate: Path) -> None:
     assert foot(fourth) == pytest.approx((1, 0, 2), abs=1e-5)
     fifth = simready.import_simready(bpy.context, crate)
     assert foot(fifth) == pytest.approx((0, 0, 0), abs=1e-5)
+
+
+@pytest.mark.parametrize("metres", [1.0, 0.01])
+@pytest.mark.parametrize("unit", [0.01, 0.001, 10.0])
+def test_a_scene_in_other_units(simready: Any, tmp_path: Path, unit: float, metres: float) -> None:
+    """The asset has its true size, and its weight, in a scene whose unit is no metre."""
+    scene = bpy.context.scene
+    scene.unit_settings.system = "METRIC"
+    scene.unit_settings.scale_length = unit
+    facts = {"density": 20.0 * metres**3}  # 20 kg/m3 in the file's units
+    path = usd_assets.crate(tmp_path / "crate.usdc", "B", facts=facts, metres=metres)
+    report = simready.import_simready(
+        bpy.context, path, placement=("source", (5 / unit, 0, 2 / unit))
+    )
+    points = positions(visible_meshes(collection_of(report).all_objects))
+    for axis, (low, high) in enumerate([(4.5, 5.5), (-0.5, 0.5), (2, 3)]):
+        assert min(point[axis] for point in points) * unit == pytest.approx(low, abs=1e-4)
+        assert max(point[axis] for point in points) * unit == pytest.approx(high, abs=1e-4)
+    assert body_of(report).rigid_body.mass == pytest.approx(20.0, rel=1e-4)
+    assert any("gravity" in note for note in report.notes)
+
+
+def test_a_scene_in_centimetres_falls_and_rests(simready: Any, crate: Path) -> None:
+    scene = bpy.context.scene
+    scene.unit_settings.system = "METRIC"
+    scene.unit_settings.scale_length = 0.01
+    scene.gravity = (0, 0, -981)
+    report = simready.import_simready(bpy.context, crate, placement=("source", (0, 0, 0)))
+    assert not any("gravity" in note for note in report.notes)
+    body = body_of(report)
+    body.matrix_world = Matrix.Translation((0, 0, 50)) @ body.matrix_world
+    play(60)
+    meshes = visible_meshes(collection_of(report).all_objects)
+    assert lowest(meshes) * 0.01 == pytest.approx(0.0, abs=0.001)
+
+
+def test_a_turned_asset_stands_on_the_place(simready: Any, tmp_path: Path) -> None:
+    bpy.ops.mesh.primitive_uv_sphere_add(rotation=(0.785, 0.3, 0.2))
+    path = tmp_path / "ball.usdc"
+    bpy.ops.wm.usd_export(filepath=str(path), selected_objects_only=True)
+    report = simready.import_simready(bpy.context, path, placement=("source", (3, 2, 4)))
+    points = positions(visible_meshes(collection_of(report).all_objects))
+    assert min(point.z for point in points) == pytest.approx(4.0, abs=1e-4)
+    middle = [(min(p[i] for p in points) + max(p[i] for p in points)) / 2 for i in range(2)]
+    assert middle == pytest.approx([3, 2], abs=1e-4)
 
 
 def test_source_hidden_or_kept(simready: Any, crate: Path, tmp_path: Path) -> None:

@@ -292,3 +292,22 @@ def test_a_new_file_ends_the_session(courier: Courier, finished: Make, by_hand: 
     courier.now.stale()
     courier.tick(5)
     assert now(courier, job).imported_at is None
+
+
+def test_results_come_in_one_at_a_time(courier: Courier, finished: Make, by_hand: None) -> None:
+    """Each in a turn and an undo step of its own, never within another click's."""
+    jobs = [finished(f"Asset {number}") for number in range(3)]
+    preferences = bpy.context.preferences.addons[courier.extension.name].preferences
+
+    def imported() -> int:
+        return sum(now(courier, job).imported_at is not None for job in jobs)
+
+    preferences.auto_import = True
+    bpy.ops.scene_courier.import_job(job_id=jobs[0].id)
+    assert imported() == 1, "a click brings in what was clicked"
+    bpy.ops.scene_courier.refresh()
+    assert imported() == 1
+    courier.tick()
+    assert imported() == 2
+    courier.tick()
+    assert imported() == 3

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -134,6 +136,51 @@ def test_one_job_per_object(courier: Courier) -> None:
         store.update_job(jobs["One"].id, state=courier.part("bridge.jobs").State.CANCELED)
     bpy.ops.scene_courier.forget_job(job_id=jobs["One"].id)
     assert (courier.home / "jobs" / jobs["Two"].id / "scene.blend").stat().st_size > 1000
+
+
+def test_many_jobs_look_at_the_scene_once(
+    courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        cube(f"Part {number}").modifiers.new("Cache", "MESH_CACHE").filepath = "/tmp/part.pc2"
+    bpy.context.scene.scene_courier.per_object = True
+    caches, calls = courier.part("addon.capture.caches"), []
+    real = caches.find
+    monkeypatch.setattr(caches, "find", lambda: calls.append(1) or real())
+    send(account="sandbox")
+    assert len(calls) == 1, "the whole scene, for each of thousands of jobs"
+    held = [
+        json.loads((courier.home / "jobs" / job.id / "capture.json").read_text("utf-8"))
+        for job in all_jobs(courier)
+    ]
+    assert len(held) == 4 and {len(one["caches"]) for one in held} == {4}
+    assert len({one["selection"][0]["name"] for one in held}) == 4
+    assert {tuple(sorted(one)) for one in held} == {tuple(sorted(held[0]))}
+
+
+def test_a_disk_that_fills_between_two_jobs(
+    courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cube("One"), cube("Two")
+    bpy.context.scene.scene_courier.per_object = True
+
+    def full(*_paths: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    monkeypatch.setattr(courier.part("addon.sending").shutil, "copyfile", full)
+    refused(courier, "The disk became full")
+
+
+def test_a_damaged_job_list_is_said_at_the_click(
+    courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(_store: object, _job: object) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    cube()
+    monkeypatch.setattr(courier.part("bridge.commands"), "submit", damaged)
+    refused(courier, "The job list cannot be read")
 
 
 def test_the_agreed_price_is_the_one_that_was_shown(courier: Courier) -> None:
