@@ -141,11 +141,11 @@ def test_a_foreign_usd_library(
     real = scene.read_stage
     calls = []
 
-    def refuse_the_first(stage: Any) -> Any:
+    def refuse_the_first(stage: Any, scale: float) -> Any:
         calls.append(stage)
         if len(calls) == 1:
             raise TypeError("No to_python (by-value) converter found for C++ type: UsdStage")
-        return real(stage)
+        return real(stage, scale)
 
     monkeypatch.setattr(scene, "read_stage", refuse_the_first)
     path = usd_assets.crate(tmp_path / "crate.usdc", "B", labels=True, up="Y", metres=0.01)
@@ -165,7 +165,7 @@ def test_a_foreign_usd_library_that_reads_nothing(
 ) -> None:
     scene = extension.module("addon.imports.usd_scene")
 
-    def refuse(_stage: Any) -> Any:
+    def refuse(_stage: Any, _scale: float) -> Any:
         raise TypeError("foreign")
 
     monkeypatch.setattr(scene, "read_stage", refuse)
