@@ -225,20 +225,22 @@ def worker_running(home: Path) -> bool:
     return locked(home / WORKER_LOCK)
 
 
-def ensure_worker(home: Path) -> None:
+def ensure_worker(home: Path) -> bool:
     """Start the worker unless it runs; a running one of another version or account makes room.
 
-    Raises ProblemError(DISK, INTERNAL) when it cannot be started. Harmless to call often.
+    True when one was started. Raises ProblemError(DISK, INTERNAL) when it cannot be started.
+    Harmless to call often.
     """
     if os.environ.get(NO_WORKER):
-        return
+        return False
     _reap()
     ensure_home(home)
     if worker_running(home) and not _must_make_room(home):
-        return
+        return False
     try:
         with _log(home) as log:
             _spawn("worker", "main", home, log, {})
+        return True
     except OSError as error:
         if no_room(error):
             raise disk_problem(error, home / "runtime") from None

@@ -142,11 +142,11 @@ class Worker:
                 "worker",
                 {"pid": os.getpid(), "version": __version__, "env": environment_print(store)},
             )
-        for job in store.open_jobs():
-            # A key may be here now, or the clock another one; what waits for a person goes on
-            # waiting.
-            if job.state is State.WAITING or time.time() < job.due_at < _FAR:
-                store.update_job(job.id, due_at=0)
+            for job in store.open_jobs():
+                # A key may be here now, or the clock another one; what waits for a person goes on
+                # waiting. Whoever reads our keys also reads that these jobs are tried again.
+                if job.state is State.WAITING or time.time() < job.due_at < _FAR:
+                    store.update_job(job.id, due_at=0)
 
     def _asked_to_leave(self, store: Store) -> bool:
         return bool(store.setting("worker_leave", {}).get("pid") == os.getpid())

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
-from ..problems import Category, ProblemError
+from ..problems import Category, Problem, ProblemError
 
 OK = 0
 JOB_FAILED = 1
@@ -185,7 +185,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return output.refuse(error.problem, command, json_wanted)
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        from . import output
+
+        output.refuse(Problem(Category.CANCELED, "Interrupted."), command, json_wanted)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has left; keep the interpreter from complaining at exit.

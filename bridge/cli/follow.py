@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import commands, launch, words
+from ..accounts import environment_print
 from ..jobs import Job, State
 from ..problems import Category, ProblemError
 from ..store import Store
@@ -42,12 +43,28 @@ def follow(store: Store, job_id: str, *, yes: bool, quiet: bool = False) -> Job:
             show.update(job)
             if job.state.terminal:
                 return job
-            if needs_somebody(job) or (job.state is State.IN_DOUBT and job.waiting_reason):
+            if _key_is_on_its_way(store, job):
+                watch.ask_for_keys()
+            elif needs_somebody(job) or (job.state is State.IN_DOUBT and job.waiting_reason):
                 show.pause()
                 if not _settle(store, job, yes):
                     return job
             watch.look()
             time.sleep(_LOOK_SECONDS)
+
+
+def _key_is_on_its_way(store: Store, job: Job) -> bool:
+    """The job waits for a key that this environment holds, and only the present worker lacks.
+
+    So it is where several people, or pipelines, send with keys of their own at the same time.
+    """
+    if job.waiting_reason != "credentials" or not job.key_print:
+        return False
+    with store.together():  # the worker tells its keys and wakes such jobs in one change, too
+        mine = environment_print(store).get(job.service)
+        worker = store.setting("worker", {}).get("env", {}).get(job.service)
+        last = store.job(job.id) or job
+    return mine == job.key_print and (worker != mine or last.due_at <= time.time())
 
 
 def _settle(store: Store, job: Job, yes: bool) -> bool:
@@ -84,7 +101,7 @@ def ask_price(job: Job) -> bool:
 
 
 class _WorkerWatch:
-    """Starts the worker again when it is gone."""
+    """Starts the worker again when it is gone, or when it lacks the keys of this environment."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -107,6 +124,15 @@ class _WorkerWatch:
                 f"{_STARTS} starts",
             )
         launch.ensure_worker(self._home)
+
+    def ask_for_keys(self) -> None:
+        """Let a worker with this environment's keys have its turn; the present one ends its step
+        first.
+        """
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _WORKER_SECONDS
+            launch.ensure_worker(self._home)
 
 
 # -- what is shown meanwhile ---------------------------------------------------------------------

@@ -27,6 +27,8 @@ def check(text: str, service: Service, selected: list[str] | None) -> tuple[Path
     ``service`` is an entry of ``services.SERVICES``. Raises ProblemError(INPUT or LIMIT).
     """
     path = Path(text).expanduser()
+    if not text.strip():
+        raise ProblemError(Category.INPUT, "No file is named.", "Give the path of a file.")
     try:
         about = path.stat()
     except (OSError, ValueError) as error:

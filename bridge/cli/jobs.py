@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
 from .. import commands, launch, words
 from ..jobs import Job, State
@@ -65,7 +66,7 @@ def _show(store: Store, job: Job, args: argparse.Namespace) -> int:
         ("state", words.status_line(job)),
         ("at the service", job.remote_id),
         ("cost", words.cost_line(job)),
-        ("options", ", ".join(f"{key}={value}" for key, value in job.options.items())),
+        ("options", _options(job)),
         ("sent from", str(job.origin.get("path") or job.origin.get("blend") or "")),
         ("folder", str(job_folder(store.home, job.id))),
     ]
@@ -79,6 +80,15 @@ def _show(store: Store, job: Job, args: argparse.Namespace) -> int:
     if job.problem is not None:
         describe_problem(job.problem)
     return OK
+
+
+def _options(job: Job) -> str:
+    """As they are written on the command line; what was left to the service is left out."""
+    given = {key: value for key, value in job.options.items() if value is not None}
+    return ", ".join(
+        f"{key}={str(value).lower() if isinstance(value, bool) else value}"
+        for key, value in given.items()
+    )
 
 
 def _answer(store: Store, job: Job, args: argparse.Namespace, text: str) -> int:
@@ -114,6 +124,7 @@ def _retry(store: Store, job: Job, args: argparse.Namespace) -> int:
 
 def _forget(store: Store, job: Job, args: argparse.Namespace) -> int:
     commands.forget(store, job.id)
+    job.results = [result for result in job.results if Path(result.path).exists()]
     return _answer(store, job, args, f"{job.short_id} is forgotten; its folder is removed.")
 
 

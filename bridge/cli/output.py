@@ -79,7 +79,7 @@ def fault(error: Exception) -> Problem:
 
 def refused_code(problem: Problem) -> int:
     """The exit code where no job was made."""
-    if problem.category in (Category.INPUT, Category.LIMIT, Category.DISK):
+    if problem.category in (Category.INPUT, Category.LIMIT, Category.DISK, Category.BLENDER):
         return USAGE
     if problem.category is Category.CREDENTIALS:
         return CREDENTIALS

@@ -10,18 +10,19 @@ import argparse
 import importlib.util
 import math
 import os
+import shutil
 import sys
 from pathlib import Path
 
 from .. import commands, launch, words
 from ..jobs import SANDBOX, Job, State
 from ..paths import data_home, ensure_home, job_folder, writable
-from ..problems import Category, ProblemError
+from ..problems import Category, Problem, ProblemError
 from ..services import SERVICES, Service
 from ..store import Store
 from . import INTERRUPTED, OK, inputs, options
 from .follow import follow
-from .output import describe_problem, emit, job_code, say
+from .output import describe_problem, emit, job_code, refused_code, say
 
 
 def service_named(name: str) -> Service:
@@ -71,11 +72,24 @@ def send(args: argparse.Namespace) -> int:
         target = folder / ("scene.blend" if is_blend else f"package/{inputs.package_name(source)}")
         job.input_path = str(target)
         inputs.copy(source, target)
+        # Before the job: where no worker can be started nothing stays behind that a later one
+        # would send; and a worker with other keys is asked to leave before it can take the job.
+        try:
+            started = launch.ensure_worker(store.home)
+        except ProblemError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         job = commands.submit(store, job)
-        say(f"Queued “{job.name}” as {job.short_id}.")
-        launch.ensure_worker(store.home)
-        if not args.wait:
-            return _leave(job, args)
+        try:
+            say(f"Queued “{job.name}” as {job.short_id}.")
+            if not started:
+                launch.ensure_worker(store.home)  # it may have left in between
+            if not args.wait:
+                return _leave(job, args)
+        except KeyboardInterrupt:
+            return _interrupted(store, job, args)
+        except ProblemError as error:
+            return _left_alone(store, job, error.problem, args)
         return wait(store, job, args)
 
 
@@ -84,13 +98,9 @@ def wait(store: Store, job: Job, args: argparse.Namespace) -> int:
     try:
         job = follow(store, job.id, yes=args.yes)
     except KeyboardInterrupt:
-        last = store.job(job.id) or job
-        say(f"Interrupted; the job {last.short_id} goes on.")
-        say(f"  Follow it:  scene-courier jobs show {last.short_id} --wait")
-        say(f"  Stop it:    scene-courier jobs cancel {last.short_id}")
-        if args.json:
-            emit(commands.describe(last))
-        return INTERRUPTED
+        return _interrupted(store, job, args)
+    except ProblemError as error:
+        return _left_alone(store, job, error.problem, args)
     report(job)
     if args.json:
         emit(commands.describe(job))
@@ -98,6 +108,25 @@ def wait(store: Store, job: Job, args: argparse.Namespace) -> int:
         for result in job.results:
             print(result.path)
     return job_code(job)
+
+
+def _interrupted(store: Store, job: Job, args: argparse.Namespace) -> int:
+    """Say that the job lives on; returns the exit code."""
+    last = store.job(job.id) or job
+    say(f"Interrupted; the job {last.short_id} goes on.")
+    say(f"  Follow it:  scene-courier jobs show {last.short_id} --wait")
+    say(f"  Stop it:    scene-courier jobs cancel {last.short_id}")
+    if args.json:
+        emit(commands.describe(last))
+    return INTERRUPTED
+
+
+def _left_alone(store: Store, job: Job, problem: Problem, args: argparse.Namespace) -> int:
+    """The job is queued and cannot be followed: its id is told all the same."""
+    describe_problem(problem)
+    if args.json:
+        emit({**commands.describe(store.job(job.id) or job), "problem": problem.to_dict()})
+    return refused_code(problem)
 
 
 def report(job: Job) -> None:
@@ -138,6 +167,11 @@ def _leave(job: Job, args: argparse.Namespace) -> int:
 def _out_folder(text: str | None) -> Path | None:
     if text is None:
         return None
+    if not text.strip():
+        # Mostly a variable that a script left empty; this folder is hardly what it meant.
+        raise ProblemError(
+            Category.INPUT, "--out names no folder.", "Give a folder, or leave --out out."
+        )
     folder = Path(text).expanduser().absolute()
     if (folder.exists() and not folder.is_dir()) or not writable(folder):
         raise ProblemError(

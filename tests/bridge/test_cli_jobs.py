@@ -19,6 +19,9 @@ from tests.support.cli import Said
 JOB_KEYS = ["id", "service", "state", "remote_id", "results", "problem"]
 
 
+OPTIONS = {"format": "usd", "threshold": None, "draco": False}
+
+
 class Here(Protocol):
     def __call__(self, *words: object) -> Said: ...
 
@@ -77,13 +80,14 @@ def test_the_list_is_newest_first_and_has_every_field(here: Here, store: Store) 
 
 
 def test_show_takes_the_beginning_of_an_id(here: Here, store: Store) -> None:
-    job = put(store, id="a" * 32, options={"format": "usd"}, notes=["A note."])
+    job = put(store, id="a" * 32, options=OPTIONS, notes=["A note."])
     put(store, id="ab" + "c" * 30)
     for word in (job.id, "aa"):
         assert here("jobs", "show", word, "--json").json["id"] == job.id
         assert here("jobs", "--json", "show", word).json["id"] == job.id
     text = here("jobs", "show", "aa").out
-    for part in (job.id, "Stühle 🪑", "Queued", "format=usd", "A note.", str(store.home)):
+    options = "format=usd, draco=false\n"
+    for part in (job.id, "Stühle 🪑", "Queued", options, "A note.", str(store.home)):
         assert part in text
     for word in ("a", "zz"):  # two jobs begin like this; none does
         said = here("jobs", "show", word, "--json")
@@ -123,13 +127,22 @@ def test_retry(here: Here, store: Store) -> None:
     assert said.code == 2 and "jobs approve" in said.json["problem"]["hint"]
 
 
-def test_forget_removes_the_folder_of_an_ended_job_only(here: Here, store: Store) -> None:
+def test_forget_removes_the_folder_of_an_ended_job_only(
+    here: Here, store: Store, tmp_path: Path
+) -> None:
     job = put(store, state=State.DONE)
     folder = store.home / "jobs" / job.id
     folder.mkdir(parents=True)
     (folder / "scene.blend").write_bytes(b"x")
     assert here("jobs", "forget", job.id).code == 0
     assert store.job(job.id) is None and not folder.exists()
+    elsewhere = tmp_path / "kept.usd"
+    elsewhere.write_bytes(b"usd")
+    lost = store.home / "jobs" / "lost.usd"
+    both = [Result(str(elsewhere), 3, "usd"), Result(str(lost), 3, "usd")]
+    ended = put(store, state=State.DONE, results=both)
+    said = here("jobs", "forget", ended.id, "--json")
+    assert [item["path"] for item in said.json["results"]] == [str(elsewhere)], "what is left"
     runs = put(store, state=State.UPLOADING)
     said = here("jobs", "forget", runs.id, "--json")
     assert said.code == 2 and "Cancel it first" in said.json["problem"]["hint"]

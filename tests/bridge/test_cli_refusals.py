@@ -73,6 +73,7 @@ def refused(said: Said, code: int, category: str) -> dict[str, str]:
 
 
 BAD_INPUT = [
+    ([""], "input", "No file is named.", "path"),
     (["missing.glb"], "input", "There is no file “missing.glb”.", "Check the path."),
     (["folder.glb"], "input", "“folder.glb” is a folder.", ".zip or .glb"),
     (["empty.glb"], "input", "“empty.glb” is empty.", "Save or export it again"),
@@ -124,6 +125,7 @@ BAD_INPUT = [
         "The option “format” was given twice.",
         "once",
     ),
+    (["good.glb", "--out", ""], "input", "--out names no folder.", "leave --out out"),
     (
         ["good.glb", "--out", "occupied"],
         "disk",
@@ -214,7 +216,7 @@ def test_a_blender_that_is_not_there(home: Path, tmp_path: Path) -> None:
     blend.write_bytes(b"BLENDER-v402" + bytes(100))
     env = environment(home, SCENE_COURIER_BLENDER=str(tmp_path / "nowhere" / "blender"))
     said = run("send", blend, "--to", "rigyd", "--sandbox", "--json", env=env)
-    problem = refused(said, 1, "blender")
+    problem = refused(said, 2, "blender")
     assert "SCENE_COURIER_BLENDER" in problem["sentence"]
 
 

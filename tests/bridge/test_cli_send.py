@@ -19,7 +19,10 @@ from typing import Any
 
 import pytest
 
+from bridge import launch
+from bridge.cli import inputs, main
 from bridge.jobs import Job, State
+from bridge.problems import Category, ProblemError
 from bridge.sandbox import Sandbox
 from bridge.sandbox.canned import CannedConverter, tiny_glb
 from bridge.store import Store
@@ -312,6 +315,66 @@ def test_the_real_thing(home: Path, tmp_path: Path) -> None:
     wrong = run("send", scene, *words, "--select", "Vass", env=environment(home), seconds=120)
     assert (wrong.code, wrong.json["state"]) == (2, "failed"), "found by packaging, still bad input"
     assert "Vase" in wrong.json["problem"]["hint"]
+
+
+def test_a_worker_that_cannot_be_started_leaves_no_job(
+    home: Path,
+    env: dict[str, str],
+    glb: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Else a later worker would send, and pay for, what this command said had not begun."""
+    for name in ("RIGYD_BASE_URL", "RIGYD_API_KEY"):
+        monkeypatch.setenv(name, env[name])
+
+    def full(_home: Path) -> bool:
+        raise ProblemError(Category.DISK, "The disk is full.", "Free some space.")
+
+    monkeypatch.setattr(launch, "ensure_worker", full)
+    assert main(["send", str(glb), "--to", "rigyd", "--yes", "--json"]) == 2
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["id"] is None and answer["problem"]["sentence"] == "The disk is full."
+    assert jobs_of(home) == [] and not list((home / "jobs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [(KeyboardInterrupt(), 130), (ProblemError(Category.DISK, "Full."), 2)]
+)
+def test_a_job_that_is_queued_is_told_whatever_happens_next(
+    fault: BaseException,
+    code: int,
+    home: Path,
+    env: dict[str, str],
+    glb: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("RIGYD_BASE_URL", "RIGYD_API_KEY"):
+        monkeypatch.setenv(name, env[name])
+
+    def later(home: Path) -> bool:
+        if jobs_of(home):
+            raise fault
+        return False
+
+    monkeypatch.setattr(launch, "ensure_worker", later)
+    assert main(["send", str(glb), "--to", "rigyd", "--yes", "--json"]) == code
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["id"], answer["state"]) == (jobs_of(home)[0].id, "queued")
+
+
+def test_an_interrupt_before_there_is_a_job(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_words: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inputs, "check", stopped)
+    assert main(["send", "chair.glb", "--to", "rigyd", "--json"]) == 130
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1 and list(json.loads(out)) == JOB_KEYS
+    assert json.loads(out)["problem"]["category"] == "canceled"
 
 
 def write(path: Path, value: Any) -> Path:
