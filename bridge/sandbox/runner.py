@@ -110,7 +110,7 @@ class Runner:
                 LOG.info("job %s: stopped with the sandbox", record.id)
             except ProblemError as error:
                 self._log(record.id, f"{error.problem.sentence} {error.problem.technical}")
-                self.fail(record.id, error.problem.sentence)
+                self.fail(record.id, _told(error))
             except archives.ArchiveError as error:
                 self.fail(record.id, str(error))
             except Exception as error:
@@ -310,6 +310,14 @@ def _begin(job: Record) -> None:
     job.doc.update(status="running", stage="starting")
     job.doc["physiq_job_id"] = job.doc["physiq_job_id"] or f"phy_{random_id()}"
     job.doc["timing"]["started_at"] = now_iso()
+
+
+def _told(error: ProblemError) -> str:
+    """The job's error. What ails this computer's Blender, only the person here can mend."""
+    problem = error.problem
+    if problem.category is Category.BLENDER and problem.hint:
+        return f"{problem.sentence} {problem.hint}"
+    return problem.sentence
 
 
 def _stuck(record: Record) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import requests
 
-from bridge.problems import ProblemError
+from bridge.problems import Category, ProblemError
 from bridge.sandbox import Sandbox, runner, serve
 from bridge.sandbox.canned import CannedConverter
 
@@ -311,3 +311,14 @@ def test_serve_says_what_is_wrong(make_box: MakeBox) -> None:
     box = make_box()
     with pytest.raises(ProblemError, match="already running"):
         serve(box.state_dir)
+
+
+def test_a_blender_that_cannot_convert_is_told_with_what_to_do(
+    make_box: MakeBox, client_of: Callable[[Sandbox], Api]
+) -> None:
+    def lacking(*_words: object) -> dict[str, Any]:
+        raise ProblemError(Category.BLENDER, "It cannot write USD.", "Set the newer one.")
+
+    api = client_of(make_box(converter=lacking))
+    job = api.until(api.accepted())
+    assert (job["status"], job["error"]) == ("failed", "It cannot write USD. Set the newer one.")
