@@ -20,7 +20,7 @@ from typing import Any
 import bpy
 
 from ...bridge.problems import Category, Problem, ProblemError
-from . import caches, checks, images, selection, session
+from . import bounds, caches, checks, images, selection, session
 
 SCHEMA = 1
 BLEND = "scene.blend"
@@ -104,7 +104,7 @@ def describe(
     """What capture.json says of one job: its objects, where they stand, and the job."""
     scene: Any = context.scene
     active = context.view_layer.objects.active
-    box = selection.bounds(context, items)
+    box = bounds.bounds(context, items)
     # A rigid body that was played but not baked has fallen, and the file does not know it.
     places = scene.rigidbody_world is not None
     return {

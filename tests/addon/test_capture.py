@@ -315,6 +315,67 @@ def test_the_foot_of_a_turned_object(capture: ModuleType, tmp_path: Path) -> Non
     assert edited["min"][2] <= low[2] + 1e-5 and edited["max"][2] >= high[2] - 1e-5
 
 
+def test_the_box_about_instanced_sets_of_turned_parts(
+    capture: ModuleType, tmp_path: Path, extension: Extension, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exact, although only the parts at its ends are looked at closely."""
+    bpy.ops.mesh.primitive_cone_add(vertices=7)
+    cone = bpy.context.object.data
+    inner, outer = (bpy.data.collections.new(name) for name in ("Inner", "Outer"))
+    outer.instance_offset = (0.5, -1, 2)
+    for number in range(40):
+        part = bpy.data.objects.new("Part", cone)
+        part.location = (number % 7, number % 5, number % 3)
+        part.rotation_euler = (number, 2 * number, 0.3)
+        inner.objects.link(part)
+    chosen = []
+    for number in range(90):
+        group, home = (inner, outer) if number < 30 else (outer, bpy.context.collection)
+        item = bpy.data.objects.new("Set", None)
+        item.instance_type, item.instance_collection = "COLLECTION", group
+        item.location = (20 * (number % 4), 3 * number, number % 11)
+        item.rotation_euler = (0.1 * number, 0.2, number)
+        home.objects.link(item)
+        chosen += [item] if group is outer else []
+    bpy.context.view_layer.update()
+    scenes.select(*chosen)
+    points = [
+        one.matrix_world @ vertex.co
+        for one in bpy.context.evaluated_depsgraph_get().object_instances
+        if one.is_instance and one.object.type == "MESH"
+        for vertex in one.object.data.vertices
+    ]
+    assert len(points) == 60 * 30 * 40 * 8
+    module, looks = extension.module("addon.extents"), []
+    real = module.exact
+    monkeypatch.setattr(module, "exact", lambda *more: looks.append(1) or real(*more))
+    box = take(capture, tmp_path / "job")["bounds"]
+    for axis in range(3):
+        assert box["min"][axis] == pytest.approx(min(p[axis] for p in points), abs=1e-3)
+        assert box["max"][axis] == pytest.approx(max(p[axis] for p in points), abs=1e-3)
+    assert 0 < len(looks) < 2000, "of 72,000 parts"
+
+
+def test_a_set_that_is_used_often_is_counted_once(
+    capture: ModuleType, extension: Extension, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cube = scenes.cube()
+    kit = bpy.data.collections.new("Kit")
+    bpy.context.collection.objects.unlink(cube)
+    kit.objects.link(cube)
+    chosen = [bpy.data.objects.new("Set", None) for _number in range(50)]
+    for item in chosen:
+        item.instance_type, item.instance_collection = "COLLECTION", kit
+        bpy.context.collection.objects.link(item)
+    bpy.context.view_layer.update()
+    scenes.select(*chosen)
+    module, calls = extension.module("addon.capture.selection"), []
+    real = module._faces
+    monkeypatch.setattr(module, "_faces", lambda *more: calls.append(1) or real(*more))
+    assert capture.triangles(bpy.context, chosen) == 50 * 12
+    assert len(calls) == 1
+
+
 def test_automatic_packing_packs_nothing_of_the_artists(
     capture: ModuleType, tmp_path: Path
 ) -> None:
