@@ -24,6 +24,8 @@ MARGIN_BYTES = 64 * 1024 * 1024
 COMPRESSED_FACTOR = 4
 UNSAVED_BYTES = 64 * 1024 * 1024
 MANY_TRIANGLES = 2_000_000
+# What an artist sees, but no triangles can be made of. Lights, cameras and bones are no loss.
+_NO_SURFACE = {"CURVES", "POINTCLOUD", "VOLUME", "GPENCIL", "GREASEPENCIL"}
 
 
 def check(
@@ -92,7 +94,14 @@ def notes(
         said.append(
             "This file's scripts are blocked: what they drive is sent as it stands at this frame."
         )
-    items = selection.exportable(context, objects)
+    given = selection.selected(context) if objects is None else list(objects)
+    left_out = [item.name for item in given if item.type in _NO_SURFACE]
+    if left_out:
+        said.append(
+            f"Not sent, because hair, points, volumes and drawings have no surface: "
+            f"{_some(left_out)}. Convert them to meshes to send them too."
+        )
+    items = selection.exportable(context, given)
     count = selection.triangles(context, items)
     if count > MANY_TRIANGLES:
         said.append(

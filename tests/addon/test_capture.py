@@ -251,6 +251,17 @@ def test_notes(capture: ModuleType, tmp_path: Path) -> None:
     assert note.startswith("Mirrored by a negative scale: Chair.")
 
 
+def test_what_has_no_surface_is_told(capture: ModuleType) -> None:
+    bpy.ops.object.volume_add()
+    cloud, item = bpy.context.object, scenes.cube()
+    cloud.name = "Smoke"
+    bpy.ops.object.light_add()
+    scenes.select(cloud, bpy.context.object, item)
+    (note,) = (text for text in capture.notes(bpy.context, {}) if "no surface" in text)
+    assert "Smoke" in note and "Light" not in note
+    assert not capture.check(bpy.context, {})
+
+
 def test_many_triangles_are_noted(capture: ModuleType, tmp_path: Path) -> None:
     scenes.cube()
     bpy.context.object.modifiers.new("Many", "SUBSURF").levels = 9  # 12 * 4**9 = 3.1 million
