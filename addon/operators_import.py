@@ -128,16 +128,12 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
         after = self.source_after
         if after == "sent":
             after = str(job.origin.get("source_after") or "keep")
-        # Names mean something only in the file that the job was sent from.
-        same_file = job.origin.get("session") == session.current().id or (
-            bool(job.origin.get("blend")) and job.origin.get("blend") == bpy.data.filepath
-        )
         return import_simready(
             context,
             found[0],
             name=job.name,
             placement=placement,
-            source=(after, list(job.origin.get("objects") or []) if same_file else []),
+            source=(after, _sources(job)),
             job_id=job.id,
             # What comes in by itself must not take the artist's selection away.
             select=not self.quiet,
@@ -154,6 +150,19 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
             interface.report_problem(self, problem)
         interface.redraw(context)
         return {"CANCELLED"}
+
+
+def _sources(job: Job) -> list[Any]:
+    """What was sent, as far as it is known here: by identity in the session that sent it.
+
+    Names mean something only in the file that the job was sent from.
+    """
+    names = list(job.origin.get("objects") or [])
+    identities = list(job.origin.get("identities") or [])
+    if job.origin.get("session") == session.current().id:
+        return list(zip(names, identities, strict=True)) if identities else names
+    same_file = bool(job.origin.get("blend")) and job.origin.get("blend") == bpy.data.filepath
+    return names if same_file else []
 
 
 def _mesh(home: Path, job: Job) -> str | None:

@@ -21,7 +21,7 @@ import bpy
 from ..bridge import commands, paths
 from ..bridge.jobs import SANDBOX, Job
 from ..bridge.problems import ProblemError
-from . import capture, session
+from . import capture, session, versions
 from .capture import write as capture_files
 
 
@@ -121,6 +121,7 @@ def _prepare(
         "blend": bpy.data.filepath,
         "scene": context.scene.name,
         "objects": [item.name for item in objects],
+        "identities": [versions.identity(item) for item in objects],
         "placement": {"mode": order.placement, "location": _foot(data)},
         "source_after": order.source_after,
         "blender": data["blender"],

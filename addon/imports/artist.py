@@ -105,14 +105,25 @@ class Snapshot:
         self.restore_selection()
 
 
-def hide_sources(context: bpy.types.Context, names: Sequence[str], report: ImportReport) -> None:
-    """Hide the objects that were sent, in the viewport and in renders. Nothing else changes."""
+def hide_sources(
+    context: bpy.types.Context, sources: Sequence[str | tuple[str, int]], report: ImportReport
+) -> None:
+    """Hide the objects that were sent, in the viewport and in renders. Nothing else changes.
+
+    Each is told by its name, or in the session that sent it by name and `versions.identity`: it may
+    have another name now, and another object its name.
+    """
     absent = []
-    for name in names:
-        item = context.scene.objects.get(name)
+    known = {versions.identity(item): item for item in context.scene.objects}
+    for source in sources:
+        if isinstance(source, str):
+            name, item = source, context.scene.objects.get(source)
+        else:
+            name, item = source[0], known.get(source[1])
         if item is None:
             absent.append(name)
             continue
+        name = item.name
         try:
             item.hide_set(True)
             item.hide_render = True

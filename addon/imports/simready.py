@@ -79,7 +79,7 @@ def import_simready(
     *,
     name: str = "",
     placement: Mapping[str, Any] | tuple[str, Sequence[float] | None] | None = None,
-    source: tuple[str, Sequence[str]] = ("keep", ()),
+    source: tuple[str, Sequence[str | tuple[str, int]]] = ("keep", ()),
     job_id: str = "",
     ground: bool = True,
     replace: bool = False,
@@ -94,7 +94,8 @@ def import_simready(
     capture.json's mapping: the middle of the asset's underside comes to `location`, in world units;
     without a location to the 3D cursor for the mode `cursor`. A `matrix` (16 numbers or 4 rows) in
     the mapping moves the asset's origin instead. None leaves the asset where the file has it.
-    `source` is `("hide" or "keep", names)`: what becomes of the objects that were sent. `ground`
+    `source` is `("hide" or "keep", objects)`: what becomes of the objects that were sent, told by
+    name or by name and `versions.identity`. `ground`
     adds a floor for the preview if the scene has nothing passive. `replace` removes earlier imports
     of the same `job_id`. `select` selects the body, else the artist's selection stays. `push_undo`
     makes the one undo step; an operator with the UNDO option makes its own and passes False.

@@ -294,6 +294,20 @@ def test_a_new_file_ends_the_session(courier: Courier, finished: Make, by_hand: 
     assert now(courier, job).imported_at is None
 
 
+def test_only_what_was_sent_is_hidden(courier: Courier, finished: Make, by_hand: None) -> None:
+    """The artist went on working: the source has another name, another object has its name."""
+    identity = courier.part("addon.versions").identity
+    job = finished(objects=["Chair", "Gone"], identities=[identity(cube("Chair")), 2**30])
+    sent = bpy.data.objects["Chair"]
+    sent.name = "Chair, high"
+    other, gone = cube("Chair"), cube("Gone")
+    assert (other.name, gone.name) == ("Chair", "Gone")
+    bpy.ops.scene_courier.import_job(job_id=job.id)
+    assert sent.hide_render and sent.hide_get()
+    assert not other.hide_render and not gone.hide_render
+    assert any("Not hidden" in note and "Gone" in note for note in now(courier, job).notes)
+
+
 def test_results_come_in_one_at_a_time(courier: Courier, finished: Make, by_hand: None) -> None:
     """Each in a turn and an undo step of its own, never within another click's."""
     jobs = [finished(f"Asset {number}") for number in range(3)]

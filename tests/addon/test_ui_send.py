@@ -74,6 +74,9 @@ def test_one_click_makes_one_complete_job(courier: Courier) -> None:
     assert job.origin["session"] == courier.now.id
     assert job.origin["scene"] == bpy.context.scene.name
     assert set(job.origin["objects"]) == {first.name, second.name}
+    identity = courier.part("addon.versions").identity
+    told = dict(zip(job.origin["objects"], job.origin["identities"], strict=True))
+    assert told == {item.name: identity(item) for item in (first, second)}
     assert job.origin["source_after"] == "keep"
     assert job.origin["placement"]["mode"] == "source"
     assert job.origin["placement"]["location"] == pytest.approx([2, 1, 2])
