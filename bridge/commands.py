@@ -7,6 +7,7 @@ Each is one change of the store; the worker acts on it. Nothing here waits or us
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from typing import Any
 
@@ -30,7 +31,21 @@ def submit(store: Store, job: Job) -> Job:
         job.base_url = job.base_url or environment_base_url(job.service)
         job.key_print = job.key_print or environment_print(store).get(job.service, "")
     job_folder(store.home, job.id).mkdir(mode=0o700, parents=True, exist_ok=True)
-    return store.insert_job(job)
+    asked = os.environ.get("SCENE_COURIER_BLENDER", "").strip()
+    if asked and not job.origin.get("blender"):
+        job.origin = {**job.origin, "blender": {"executable": asked}}
+    with store.together():
+        _remember_blender(store, job)
+        return store.insert_job(job)
+
+
+def _remember_blender(store: Store, job: Job) -> None:
+    """Note which Blender sent a job: the sandbox may convert with it for one without USD."""
+    executable = str((job.origin.get("blender") or {}).get("executable") or "")
+    if executable:
+        seen = {**store.setting("blenders", {}), executable: job.created_at}
+        newest = sorted(seen, key=lambda path: float(seen[path]))[-20:]
+        store.set_setting("blenders", {path: seen[path] for path in newest})
 
 
 def cancel(store: Store, job_id: str) -> Job:

@@ -16,6 +16,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -34,6 +35,8 @@ WORKER_LOCK = "worker.lock"
 #: held by the one process that waits for an older worker to leave
 NEXT_LOCK = "worker.next.lock"
 SANDBOX_LOCK = "sandbox.lock"
+#: which Blender the running sandbox was given; empty when none with USD was known
+_PROGRAM = "program"
 _STARTING_LOCK = "starting.lock"
 #: set in tests and by people who run the worker themselves
 NO_WORKER = "SCENE_COURIER_NO_WORKER"
@@ -308,11 +311,15 @@ def ensure_sandbox(home: Path, captured: dict[str, Any] | None = None) -> dict[s
     folder = home / "sandbox"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     known = _running_sandbox(folder)
-    if known:
+    if known and not _lacks_blender(folder):
         return known
     with contextlib.suppress(Timeout), FileLock(folder / _STARTING_LOCK, timeout=300):
         # Several jobs may need it at once; one of them starts it, the others find it running.
         known = _running_sandbox(folder)
+        if known and _lacks_blender(folder) and sandbox_blender(home, captured):
+            # A Blender that can convert was named since; the sandbox's jobs lie on disk.
+            _end_sandbox(folder, known)
+            known = None
         if known is None:
             known = _start_sandbox(home, folder, captured)
         if known:
@@ -341,6 +348,7 @@ def _start_sandbox(
         program = sandbox_blender(home, captured)
         if program:
             extra["SCENE_COURIER_BLENDER"] = program
+        (folder / _PROGRAM).write_text(program or "", encoding="utf-8")
         with _log(home) as log:
             _spawn("sandbox.managed", "main", home, log, extra)
     end = time.monotonic() + 30
@@ -359,26 +367,45 @@ def _read_address(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def sandbox_blender(home: Path, captured: dict[str, Any] | None) -> str | None:
-    """The Blender that converts: as asked, the capturing one, or another one that was seen here.
+def _lacks_blender(folder: Path) -> bool:
+    """True for a sandbox that was started when no Blender with USD was known."""
+    try:
+        return not (folder / _PROGRAM).read_text(encoding="utf-8").strip()
+    except OSError:
+        return False
 
-    None leaves the choice to the sandbox (this Python, if it has bpy). Blenders without USD are
-    passed over; the sandbox says so itself if nothing is left.
+
+def _end_sandbox(folder: Path, known: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError, KeyError, TypeError, ValueError):
+        os.kill(int(known["pid"]), signal.SIGTERM)
+    end = time.monotonic() + 15
+    while locked(folder / SANDBOX_LOCK) and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def sandbox_blender(home: Path, captured: dict[str, Any] | None) -> str | None:
+    """The Blender that converts: as asked, the job's own, or another one that sent a job here.
+
+    One that is there but cannot write USD is passed over; what SCENE_COURIER_BLENDER names wrongly
+    is not, so that it is reported. The last choice is this Python, if it has bpy. None means that
+    none can; the sandbox says so itself.
     """
     from .blender import probe
     from .store import Store
 
     asked = os.environ.get("SCENE_COURIER_BLENDER", "").strip()
-    if asked:
-        return asked
-    candidates = [str(captured["executable"])] if captured and captured.get("executable") else []
+    candidates = [asked] if asked else []
+    if captured and captured.get("executable"):
+        candidates.append(str(captured["executable"]))
     with Store.open(home) as store:
         seen = store.setting("blenders", {})
-    candidates += sorted(seen, key=lambda path: seen[path].get("version", []), reverse=True)
-    for executable in candidates:
+    candidates += sorted(seen, key=lambda path: float(seen[path]), reverse=True)
+    candidates.append(sys.executable)
+    for executable in dict.fromkeys(candidates):
         try:
             if probe(executable).usd:
                 return executable
         except ProblemError:
-            continue
+            if executable == asked:
+                return asked
     return None

@@ -249,3 +249,43 @@ def test_a_killed_sandbox_is_not_taken_for_a_living_one(
     second = launch.ensure_sandbox(home)
     assert second["pid"] != first["pid"]
     assert second["rigyd"]["api_key"] == first["rigyd"]["api_key"]
+
+
+def test_a_sandbox_without_a_blender_gives_way_once_there_is_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_home(home)
+    with monkeypatch.context() as before:
+        before.setattr(launch, "sandbox_blender", lambda *_: None)
+        first = launch.ensure_sandbox(home)
+        assert launch.ensure_sandbox(home) == first, "nothing better is known"
+    monkeypatch.setattr(launch, "sandbox_blender", lambda *_: sys.executable)
+    second = launch.ensure_sandbox(home)
+    assert second["pid"] != first["pid"] and launch.ensure_sandbox(home) == second
+    assert second["rigyd"]["api_key"] == first["rigyd"]["api_key"], "its jobs and key stay"
+
+
+def test_any_blender_that_sent_a_job_may_convert(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that has no USD is passed over for one that has; both are asked, not guessed."""
+    ensure_home(home)
+    programs = {}
+    for name, usd in (("old", "false"), ("new", "true")):
+        programs[name] = tmp_path / name / "python3"
+        programs[name].parent.mkdir()
+        answer = f'@courier {{"version": [4, 2, 23], "usd": {usd}}}'
+        programs[name].write_text(f"#!/bin/sh\necho '{answer}'\n")
+        programs[name].chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(programs["old"]))
+    monkeypatch.delenv("SCENE_COURIER_BLENDER", raising=False)
+    captured = {"executable": str(programs["old"])}
+    assert launch.sandbox_blender(home, captured) is None
+    with Store.open(home) as store:
+        sent = Job(
+            service="rigyd", name="a", origin={"blender": {"executable": str(programs["new"])}}
+        )
+        commands.submit(store, sent)
+    assert launch.sandbox_blender(home, captured) == str(programs["new"])
+    monkeypatch.setenv("SCENE_COURIER_BLENDER", str(tmp_path / "missing"))
+    assert launch.sandbox_blender(home, captured) == str(tmp_path / "missing"), "to be reported"

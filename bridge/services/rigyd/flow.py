@@ -67,7 +67,7 @@ def convert(flow: Flow) -> None:
             moves=_moves,
         )
         if final.get("status") == "failed":
-            raise _failed(final)
+            raise _failed(final, flow.job.sandboxed)
         _check_received(flow, final, path)
         known = flow.answer("download")
         if known and not Path(known["path"]).is_file() and not flow.finished("unpack"):
@@ -141,14 +141,16 @@ def _shown(answer: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _failed(answer: dict[str, Any]) -> ProblemError:
+def _failed(answer: dict[str, Any], sandboxed: bool) -> ProblemError:
     preprocess = answer.get("preprocess")
     preprocess_error = preprocess.get("error") if isinstance(preprocess, dict) else None
     reason = str(answer.get("error") or preprocess_error or "no reason given")
     return ProblemError(
         Category.REMOTE,
-        f"Rigyd could not convert the asset: {reason}",
-        "The credits are given back by Rigyd. Change the asset or the options, then retry.",
+        f"{'The sandbox' if sandboxed else 'Rigyd'} could not convert the asset: {reason}",
+        "Change what it names, then retry. Nothing was paid."
+        if sandboxed
+        else "The credits are given back by Rigyd. Change the asset or the options, then retry.",
         f"job {answer.get('id')}, stage {answer.get('stage')}",
     )
 
