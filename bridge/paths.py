@@ -114,12 +114,12 @@ def writable(folder: Path) -> bool:
 
 
 def readable_bytes(count: float) -> str:
-    """1536 -> "1.5 KB" (1 KB = 1024 bytes)."""
+    """1500 -> "1.5 KB". Decimal, as the services state their limits: 1 KB is 1000 bytes."""
     size = float(count)
     for unit in ("bytes", "KB", "MB", "GB"):
-        if size < 1024 or unit == "GB":
+        if size < 1000 or unit == "GB":
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
+        size /= 1000
     raise AssertionError("unreachable")
 
 

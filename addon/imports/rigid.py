@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 import bpy
 from mathutils import Matrix, Vector
 
+from ...bridge.problems import Category, ProblemError
 from .. import versions
 from .report import ImportReport, counted, listed
 from .shapes import Shape, box_mesh, is_close, rigid_part, shape_of
@@ -77,6 +78,14 @@ class BodyBuilder:
         self.physics = physics
         self.report = report
         self.members = rigid_members(scene)
+        if self.members.library is not None:
+            raise ProblemError(
+                Category.INPUT,
+                "The scene's rigid bodies are in a collection that is linked from another file.",
+                "Choose a collection of this file under Scene > Rigid Body World, then import "
+                "again.",
+                f"collection {self.members.name_full}",
+            )
         self.hulls: bpy.types.Collection | None = None
         self.built = Built()
 

@@ -57,9 +57,12 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
         bpy.context.window.scene = made.scene
         _select(made.scene.objects)
     if not triangles:
+        picked = params.get("capture") or params.get("select")
         raise ProblemError(
             Category.INPUT,
-            "The selected objects have no faces.",
+            "The selected objects have no faces."
+            if picked
+            else "The scene shows no objects with faces.",
             "Points, edges and curves without thickness cannot be converted. Select other objects.",
             ", ".join(item.name for item in chosen)[:200],
         )

@@ -268,6 +268,24 @@ def test_a_failure_leaves_no_trace(
     assert not [c for c in bpy.types.USDHook.__subclasses__() if c.is_registered]
 
 
+def test_rigid_bodies_in_a_linked_collection(
+    simready: Any, crate: Path, tmp_path: Path, extension: Any
+) -> None:
+    shared = bpy.data.collections.new("Shared")
+    bpy.data.libraries.write(str(tmp_path / "library.blend"), {shared})
+    bpy.data.collections.remove(shared)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (_, to):
+        to.collections = ["Shared"]
+    bpy.ops.rigidbody.world_add()
+    bpy.context.scene.rigidbody_world.collection = to.collections[0]
+    before = ids()
+    with pytest.raises(extension.module("bridge.problems").ProblemError) as caught:
+        simready.import_simready(bpy.context, crate)
+    assert "linked from another file" in caught.value.problem.sentence
+    assert "Rigid Body World" in caught.value.problem.hint
+    assert ids() == before
+
+
 def test_a_broken_file_is_a_problem(simready: Any, tmp_path: Path, extension: Any) -> None:
     problems = extension.module("bridge.problems")
     broken = tmp_path / "broken.usda"

@@ -12,7 +12,7 @@ bpy = pytest.importorskip("bpy")
 
 from .ui_support import Courier, Drawn, Layout, cube, draw  # noqa: E402
 
-MB = 1024 * 1024
+MB = 1000 * 1000
 SEND, JOBS = "SCENE_COURIER_PT_send", "SCENE_COURIER_PT_jobs"
 See = Callable[..., Drawn]
 

@@ -84,7 +84,7 @@ BAD_INPUT = [
     (["text.blend"], "input", "text.blend is not a Blender file.", "Blender"),
     (["open.gltf"], "input", "“open.gltf” needs other files beside it.", "Send a .glb, or a .zip"),
     (["broken.gltf"], "input", "“broken.gltf” is not a glTF file.", "Export it again."),
-    (["huge.stl"], "limit", "“huge.stl” is larger than Rigyd takes.", "limit is 476.8 MB"),
+    (["huge.stl"], "limit", "“huge.stl” is larger than Rigyd takes.", "limit is 500.0 MB"),
     (
         ["good.glb", "--select", "Chair"],
         "input",
