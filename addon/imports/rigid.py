@@ -78,7 +78,7 @@ class BodyBuilder:
         self.physics = physics
         self.report = report
         self.members = rigid_members(scene)
-        if self.members.library is not None:
+        if self.members.library:
             raise ProblemError(
                 Category.INPUT,
                 "The scene's rigid bodies are in a collection that is linked from another file.",
