@@ -145,7 +145,7 @@ def test_many_jobs_look_at_the_scene_once(
     courier: Courier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
-        cube(f"Part {number}").modifiers.new("Cache", "MESH_CACHE").filepath = "/tmp/part.pc2"
+        cube(f"Part {number}").modifiers.new("Cache", "MESH_CACHE").filepath = "//part.pc2"
     bpy.context.scene.scene_courier.per_object = True
     caches, calls = courier.part("addon.capture.caches"), []
     real = caches.find
