@@ -475,7 +475,10 @@ def test_unknown_name(tmp_path: Path) -> None:
 def test_nothing_with_a_surface(tmp_path: Path) -> None:
     bpy.ops.object.light_add()
     assert refused(tmp_path).sentence == "The scene shows no objects with faces."
-    assert refused(tmp_path, [bpy.context.object.name]).sentence == "The selected objects have no faces."
+    assert (
+        refused(tmp_path, [bpy.context.object.name]).sentence
+        == "The selected objects have no faces."
+    )
 
 
 def test_limit(tmp_path: Path) -> None:
