@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from bridge import commands
+from bridge.blender import find_blender, run_recipe
 from bridge.jobs import State
 from bridge.sandbox import Sandbox
 from bridge.sandbox.canned import CannedConverter
 from bridge.store import Store
+from tests.support import processes
 from tests.support.worker_runs import WorkerRun, large_glb, wait_for
 
 WHENS = ("before", "answered", "after")
@@ -129,3 +131,28 @@ def test_cancel_says_that_the_conversion_goes_on(run: WorkerRun) -> None:
     ended = run.read(job)
     assert ended.state is State.CANCELED
     assert "goes on at Rigyd and is charged" in " ".join(ended.notes)
+
+
+@pytest.mark.blender
+def test_killed_while_a_blender_packages(run: WorkerRun) -> None:
+    """The headless Blender goes with its worker; the next worker packages again."""
+    made = run_recipe(
+        "demo_scene",
+        {"output": str(run.files / "Szene 🪑.blend")},
+        workdir=run.files / "made",
+        program=find_blender(),
+    )
+    asset = made["assets"][0]
+    job = run.queue(
+        input_kind="blend", input_path=made["path"], origin={"select": asset["objects"]}
+    )
+    package = str(run.home / "jobs" / job.id / "package")
+    worker = run.start()
+    wait_for(lambda: bool(list(processes.of_session(containing=package))))
+    assert run.read(job).state is State.PACKAGING
+    worker.kill()
+    worker.wait(10)
+    wait_for(lambda: not list(processes.of_session(containing=package)), 10)
+    run.finish(job, seconds=120)
+    run.assert_done_once(job)
+    assert run.paid == 1
