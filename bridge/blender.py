@@ -159,13 +159,16 @@ def find_blender(
         candidates.append(str(captured["executable"]))
     if asked:
         candidates.append(asked)
-    if not captured or not candidates or need_usd:
+    if not candidates or need_usd:
         candidates.append(sys.executable)
     last: ProblemError | None = None
     for executable in candidates:
         try:
             program = probe(executable)
         except ProblemError as error:
+            if executable == asked:
+                # What somebody named wrongly is told, not replaced.
+                raise
             last = last or error
             continue
         if need_usd and not program.usd:

@@ -196,4 +196,7 @@ def test_without_a_fitting_blender_the_job_says_so(
     api = client_of(make_box(converter=BlenderConverter()))
     job = api.until(api.accepted("chair.glb", chair_glb()))
     assert job["status"] == "failed"
-    assert job["error"] == "The Blender that should do the work is not there."
+    assert job["error"] == (
+        "The Blender that should do the work is not there. "
+        "Set SCENE_COURIER_BLENDER to a Blender, or to a Python that has the bpy module."
+    )
