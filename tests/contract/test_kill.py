@@ -114,8 +114,9 @@ def test_killed_in_the_middle_of_the_upload(run: WorkerRun) -> None:
 def test_two_workers_are_one(run: WorkerRun) -> None:
     job = run.queue()
     workers = [run.start() for _ in range(3)]
-    # The others say that one is at work already: wrong usage for a person, harmless for jobs.
-    assert sorted(worker.wait(60) for worker in workers) == [0, 2, 2]
+    # Who comes late is told so (2); who comes at the same moment waits, and finds nothing to do (0).
+    codes = {worker.wait(60) for worker in workers}
+    assert 0 in codes and codes <= {0, 2}
     run.assert_done_once(job)
 
 
