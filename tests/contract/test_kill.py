@@ -114,7 +114,7 @@ def test_killed_in_the_middle_of_the_upload(run: WorkerRun) -> None:
 def test_two_workers_are_one(run: WorkerRun) -> None:
     job = run.queue()
     workers = [run.start() for _ in range(3)]
-    # Who comes late is told so (2); who comes at the same moment waits, and finds nothing to do (0).
+    # Who comes late is told so (2); who comes at the same moment waits and finds nothing (0).
     codes = {worker.wait(60) for worker in workers}
     assert 0 in codes and codes <= {0, 2}
     run.assert_done_once(job)
