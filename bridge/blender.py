@@ -229,6 +229,7 @@ def _read_lines(
     process: subprocess.Popen[str],
     tail: deque[str],
     reports: deque[tuple[float, str]],
+    extras: deque[dict[str, Any]],
     log: Callable[[str], None] | None,
 ) -> None:
     assert process.stdout is not None
@@ -238,6 +239,8 @@ def _read_lines(
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 data = json.loads(text[len(_MARK) :])
                 reports.append((float(data["fraction"]), str(data["text"])))
+                if "extra" in data:
+                    extras.append(dict(data["extra"]))
             continue
         tail.append(text)
         if log is not None and text.strip():
@@ -252,15 +255,18 @@ def run_recipe(
     program: BlenderProgram,
     timeout: float = 3600.0,
     on_progress: Callable[[float, str], None] | None = None,
+    on_extra: Callable[[dict[str, Any]], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     log: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Run recipe ``name`` with ``params`` (JSON-able) and return its result.
 
     ``workdir`` keeps ``<name>.params.json`` and ``<name>.result.json``. ``timeout`` is in seconds.
-    ``on_progress`` is called on the caller's thread, ``log`` (a line of Blender's output) on
-    another. Raises the recipe's own ProblemError, ProblemError(BLENDER) when it crashed or ran out
-    of time, and Canceled. If this process dies, the recipe's process ends too.
+    ``on_progress`` is called on the caller's thread with the latest report, ``on_extra`` with each
+    extra that a recipe reported, in order, before this returns or raises the recipe's problem;
+    ``log`` (a line of Blender's output) is called on another thread. Raises the recipe's own
+    ProblemError, ProblemError(BLENDER) when it crashed or ran out of time, and Canceled. If this
+    process dies, the recipe's process ends too.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     params_path = workdir / f"{name}.params.json"
@@ -281,15 +287,26 @@ def run_recipe(
     )
     tail: deque[str] = deque(maxlen=40)
     reports: deque[tuple[float, str]] = deque(maxlen=1)
-    reader = threading.Thread(target=_read_lines, args=(process, tail, reports, log), daemon=True)
+    extras: deque[dict[str, Any]] = deque()
+    reader = threading.Thread(
+        target=_read_lines, args=(process, tail, reports, extras, log), daemon=True
+    )
     reader.start()
+
+    def tell() -> None:
+        if reports and on_progress is not None:
+            on_progress(*reports.pop())
+        while extras:
+            extra = extras.popleft()
+            if on_extra is not None:
+                on_extra(extra)
+
     deadline = time.monotonic() + timeout
     try:
         while process.poll() is None:
             if cancelled():
                 raise Canceled()
-            if reports and on_progress is not None:
-                on_progress(*reports.pop())
+            tell()
             if time.monotonic() > deadline:
                 raise ProblemError(
                     Category.BLENDER,
@@ -303,6 +320,7 @@ def run_recipe(
         if process.poll() is None:
             _stop(process)
         _hang_up(process, reader)
+    tell()
     return _result(name, result_path, process.returncode, tail)
 
 

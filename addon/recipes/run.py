@@ -24,10 +24,14 @@ ROOT = Path(__file__).resolve().parents[2]
 MARK = "@courier "
 
 
-def progress(fraction: float, text: str) -> None:
-    """Report progress to the starting process; ``fraction`` is 0..1."""
-    line = json.dumps({"fraction": max(0.0, min(1.0, float(fraction))), "text": text})
-    sys.stdout.write(f"{MARK}{line}\n")
+def progress(fraction: float, text: str, extra: dict[str, Any] | None = None) -> None:
+    """Report progress to the starting process; ``fraction`` is 0..1, ``extra`` what else it is told
+    (JSON-able; each one arrives, while of several fractions only the last may).
+    """
+    data: dict[str, Any] = {"fraction": max(0.0, min(1.0, float(fraction))), "text": text}
+    if extra is not None:
+        data["extra"] = extra
+    sys.stdout.write(f"{MARK}{json.dumps(data)}\n")
     sys.stdout.flush()
 
 
