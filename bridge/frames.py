@@ -4,6 +4,7 @@
     parse("1-250,300")      1 to 250, and 300
     parse("1-100x10")       every tenth: 1, 11, … 91
     parse("-10--5")         negative frames, as Blender allows them
+    of([3, 1, 2]).text()    "1-3"
 
 Light enough for a panel that asks at every redraw: the standard library alone, ranges are kept as
 ranges, and a text is read once. Nothing here talks to anybody.
@@ -23,7 +24,7 @@ from .problems import Category, ProblemError
 LOWEST, HIGHEST = -1_048_574, 1_048_574
 MOST_FRAMES = 1_000_000
 EXAMPLE = "Write frames like 1-250,300 or 1-100x10."
-_LONGEST_TEXT = 200_000
+_LONGEST_TEXT = 10_000_000
 # Fewer frames than these in equal steps are easier to read one by one.
 _SHORTEST_STEPS = 4
 
@@ -115,7 +116,11 @@ class FrameRanges:
         return [_run(first, last) for first, last in self.runs]
 
     def text(self) -> str:
-        """The short form, which ``parse`` reads: "1-3,7" or "1-91x10"; "" when there is none."""
+        """As ``strings``, in one line: "1-3,7"; "" when there is none. ``parse`` reads it."""
+        return ",".join(self.strings())
+
+    def short(self) -> str:
+        """For people: as ``text``, with "1-91x10" for equal steps. ``parse`` reads it too."""
         return ",".join(_pieces(self.runs))
 
     __str__ = text

@@ -7,7 +7,6 @@ import random
 
 import pytest
 
-from bridge import frames
 from bridge.frames import FrameRanges, compact, from_scene, of, parse
 from bridge.problems import Category, ProblemError
 
@@ -35,7 +34,7 @@ from bridge.problems import Category, ProblemError
 def test_what_is_read(text: str, numbers: list[int], short: str) -> None:
     ranges = parse(text)
     assert list(ranges) == numbers and ranges.count == len(numbers)
-    assert ranges.text() == str(ranges) == short and parse(short) == ranges
+    assert ranges.short() == short and parse(short) == parse(ranges.text()) == ranges
     assert all(ranges.contains(number) and number in ranges for number in numbers)
     assert not ranges.contains(numbers[-1] + 1) and not ranges.contains(numbers[0] - 1)
     assert (ranges.first, ranges.last) == (numbers[0], numbers[-1])
@@ -62,7 +61,7 @@ def test_what_is_read(text: str, numbers: list[int], short: str) -> None:
         ("1,1-" + "9" * 500, "Frame " + "9" * 29 + "… is outside of", "part 2, at character 3"),
         ("-1000000-1000000", "These are more frames than one job can hold.", ""),
         ("0-999999,-3--1", "These are more frames than one job can hold.", ""),
-        ("1," * 200_000, "These are more frames than one job can hold.", ""),
+        ("1," * 5_000_001, "These are more frames than one job can hold.", ""),
     ],
 )
 def test_what_is_refused(text: str, sentence: str, where: str) -> None:
@@ -97,12 +96,15 @@ def test_first_middle_last() -> None:
 
 
 def test_steps_are_written_out_for_a_service() -> None:
-    assert parse("1-3,10-40x10,99").strings() == ["1-3", "10", "20", "30", "40", "99"]
+    ranges = parse("1-3,10-40x10,99")
+    assert ranges.strings() == ["1-3", "10", "20", "30", "40", "99"]
+    assert ranges.text() == str(ranges) == "1-3,10,20,30,40,99"
+    assert ranges.short() == "1-3,10-40x10,99"
 
 
 def test_compact() -> None:
     assert compact([3, 1, 2, 7, 7]) == "1-3,7"
-    assert compact(range(1, 92, 10)) == "1-91x10"
+    assert compact(range(1, 30, 10)) == "1,11,21"
     assert compact([]) == "" and not of([])
     with pytest.raises(ValueError, match="bounds"):
         of([2_000_000])
@@ -116,10 +118,8 @@ def test_sets_of_frames_behave_like_sets() -> None:
         assert set(of(one).minus(of(two))) == one - two
         assert of(one).plus(of(two)) == of(one | two)
         if one:
-            assert parse(of(one).text()) == of(one)
-            assert set(parse(",".join(of(one).strings()))) == one
+            assert parse(of(one).text()) == parse(of(one).short()) == of(one)
 
 
 def test_a_text_is_read_once() -> None:
     assert parse("1-1000,2000") is parse("1-1000,2000")
-    assert frames.EXAMPLE
