@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every external file that the open .blend and its linked libraries need, in one list.
+
+    scan(frames=(1, 250))                                    of a .blend that was opened as it lies
+    scan(frames=(1, 250), capture=data, folder=job_folder)   of the copy in a job's folder
+
+It reads Blender's data and the disk's folders, and changes neither: no file is opened for writing,
+no path is rewritten (that is what each dependency's ``setter`` is for), nothing is loaded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from addon.recipes.dependencies.model import (
+    CASE,
+    EMPTY,
+    KINDS,
+    LOOP,
+    UNICODE,
+    UNREADABLE,
+    Dependency,
+    FileEntry,
+)
+from addon.recipes.dependencies.walk import Walk
+
+__all__ = [
+    "CASE",
+    "EMPTY",
+    "KINDS",
+    "LOOP",
+    "UNICODE",
+    "UNREADABLE",
+    "Dependency",
+    "FileEntry",
+    "scan",
+]
+
+
+def scan(
+    *,
+    frames: tuple[int, int] | None = None,
+    capture: dict[str, Any] | None = None,
+    folder: Path | None = None,
+) -> list[Dependency]:
+    """All dependencies of the open file and of what it links, by kind and path.
+
+    ``frames`` (first, last, both included and with the caller's handles) cuts sequences and caches
+    to what these frames read; None takes everything. ``capture`` is the content of capture.json
+    when the open file is the copy that was captured into ``folder``: its caches are then looked
+    for where the artist has them, and pixels that were saved beside the copy need no file.
+    """
+    return Walk(frames, capture, folder).run()
