@@ -7,18 +7,17 @@ Each is one change of the store; the worker acts on it. Nothing here waits or us
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 from typing import Any
 
 from .accounts import environment_base_url, environment_print
-from .jobs import Job, State, StepKind
+from .jobs import REMOTE, Job, State, StepKind
 from .paths import job_folder
 from .problems import Category, ProblemError
+from .services import SERVICES
 from .store import Store
-
-#: steps after the package; a paid attempt that the service failed begins again with these
-PAID_STEPS = ["submit", "submit.looks", "named", "follow", "download", "place", "unpack"]
 
 
 def submit(store: Store, job: Job) -> Job:
@@ -75,12 +74,12 @@ def _retry(store: Store, job: Job) -> Job:
             "Send it again to convert it once more.",
         )
     if job.state is State.IN_DOUBT:
-        store.drop_steps(job.id, ["submit.looks"])
+        store.drop_steps(job.id, [f"{_once_step(job)}.looks"])
         return store.update_job(job.id, waiting_reason="", due_at=0)
     if not job.state.terminal:
         return store.update_job(job.id, due_at=0, **_present_key(store, job))
     changes: dict[str, Any] = {}
-    if job.problem is not None and job.problem.category is Category.REMOTE:
+    if _ended_there(job):
         changes = _new_attempt(store, job)
     return store.update_job(
         job.id,
@@ -92,6 +91,18 @@ def _retry(store: Store, job: Job) -> Job:
         due_at=0,
         **changes,
     )
+
+
+def _ended_there(job: Job) -> bool:
+    """True when the service failed or stopped this attempt: it cannot be gone on with."""
+    if job.problem is not None and job.problem.category is Category.REMOTE:
+        return True
+    return job.state.terminal and job.remote.get("status") in ("canceled", "failed")
+
+
+def _once_step(job: Job) -> str:
+    service = SERVICES.get(job.service)
+    return service.once_step if service else "submit"
 
 
 def _present_key(store: Store, job: Job) -> dict[str, Any]:
@@ -109,7 +120,14 @@ def _present_key(store: Store, job: Job) -> dict[str, Any]:
 
 def _new_attempt(store: Store, job: Job) -> dict[str, Any]:
     """Forget the paid steps; the next submit carries another tag and needs its own approval."""
-    store.drop_steps(job.id, PAID_STEPS)
+    service = SERVICES.get(job.service)
+    if job.input_kind == REMOTE or service is None:
+        raise ProblemError(
+            Category.INPUT,
+            f"“{job.name}” was started elsewhere and has ended; it cannot be started again here.",
+            "Send the scene again.",
+        )
+    store.drop_steps(job.id, list(service.attempt_steps))
     number = int(job.origin.get("submission", 1)) + 1
     return {
         "remote_id": "",
@@ -121,10 +139,13 @@ def _new_attempt(store: Store, job: Job) -> dict[str, Any]:
 
 
 def approve(store: Store, job_id: str) -> Job:
-    """Agree to the price that the job shows. ProblemError(INPUT) if it waits for no approval."""
+    """Agree to the price that the job shows, or to the step that it waits before.
+
+    ProblemError(INPUT) if it waits for no approval.
+    """
     with store.together():
         job = _existing(store, job_id)
-        if job.state is not State.AWAITING_APPROVAL or job.price is None:
+        if job.state is not State.AWAITING_APPROVAL:
             raise ProblemError(
                 Category.INPUT,
                 f"“{job.name}” is not waiting for an approval.",
@@ -132,7 +153,7 @@ def approve(store: Store, job_id: str) -> Job:
             )
         return store.update_job(
             job_id,
-            approved_credits=job.price,
+            approved_credits=math.inf if job.price is None else job.price,
             state=State.QUEUED,
             waiting_reason="",
             due_at=0,
@@ -172,16 +193,16 @@ def resolve_in_doubt(
 
 
 def _name(store: Store, job: Job, remote_id: str) -> Job:
-    for other in store.jobs():
-        if other.remote_id == remote_id and other.id != job.id and other.account == job.account:
-            raise ProblemError(
-                Category.INPUT,
-                f"That is the id of another job here, “{other.name}”.",
-                "Look for this job at the service and enter its own id.",
-                f"job {other.short_id}",
-            )
+    other = _known_here(store, job.account, remote_id)
+    if other is not None and other.id != job.id:
+        raise ProblemError(
+            Category.INPUT,
+            f"That is the id of another job here, “{other.name}”.",
+            "Look for this job at the service and enter its own id.",
+            f"job {other.short_id}",
+        )
     # The flow looks the id up before it believes it.
-    store.finish_step(job.id, "submit", {"id": remote_id, "named": True})
+    store.finish_step(job.id, _once_step(job), {"id": remote_id, "named": True})
     return store.update_job(
         job.id,
         remote_id=remote_id,
@@ -190,6 +211,13 @@ def _name(store: Store, job: Job, remote_id: str) -> Job:
         problem=None,
         due_at=0,
     )
+
+
+def _known_here(store: Store, account: str, remote_id: str) -> Job | None:
+    for job in store.jobs():
+        if job.remote_id == remote_id and job.account == account:
+            return job
+    return None
 
 
 def key_changed(store: Store, service: str) -> int:

@@ -13,7 +13,6 @@ What may be repeated is decided by the step's kind (``jobs.StepKind``); a paid r
 from __future__ import annotations
 
 import logging
-import math
 import os
 import re
 import signal
@@ -201,6 +200,11 @@ class Flow:
         self._finish(name, answer, moves)
         return answer
 
+    def step_aside(self, name: str, answer: Any) -> None:
+        """Remember something under a step's name, without being a stage of the flow."""
+        self.store.begin_step(self.job.id, name, StepKind.REPEATABLE)
+        self.store.finish_step(self.job.id, name, without_queries(answer))
+
     def _finish(self, name: str, answer: Any, moves: Callable[[Any], dict[str, Any]]) -> None:
         crash_point(f"answered:{name}")
         answer = without_queries(answer)
@@ -322,21 +326,6 @@ class Flow:
         self.job = self.store.job(self.job.id) or self.job
         raise Later(None)
 
-    def approve(self, price: float) -> None:
-        """Stop at ``awaiting_approval`` unless a person agreed to at least this price (credits)."""
-        if self.job.price != price:
-            self.update(price=price)
-        if price <= 0 or self.job.sandboxed or covers(self.job.approved_credits, price):
-            return
-        raise Later(
-            None,
-            state=State.AWAITING_APPROVAL,
-            waiting_reason="person",
-            state_text="",
-            phase_total=0,
-            problem=None,
-        )
-
     def follow(
         self,
         name: str,
@@ -345,10 +334,12 @@ class Flow:
         show: Callable[[Any], dict[str, Any]],
         *,
         moves: Callable[[Any], dict[str, Any]] = lambda _answer: {},
+        calm: float = 1.0,
     ) -> Any:
         """Poll until ``ended(look())``; one look for each run of the flow, then ``Later``.
 
-        ``show(answer)`` are the job's fields while it runs. Polls slow down after a minute.
+        ``show(answer)`` are the job's fields while it runs. Polls slow down after a minute, and
+        ``calm`` times more for what takes hours.
         """
         remembered = self.store.step(self.job.id, name)
         if remembered and remembered.status == "done":
@@ -361,14 +352,14 @@ class Flow:
             self._finish(name, answer, lambda last: {**show(last), **moves(last)})
             return answer
         changes = {"state": State.REMOTE, "waiting_reason": "", "problem": None, **show(answer)}
-        raise Later(self._poll_pause(time.time() - remembered.started_at), **changes)
+        raise Later(self._poll_pause(time.time() - remembered.started_at, calm), **changes)
 
-    def _poll_pause(self, elapsed: float) -> float:
+    def _poll_pause(self, elapsed: float, calm: float) -> float:
         settings = self.settings
         if self.job.sandboxed:
             return min(0.3, settings.poll_seconds)
         slow = elapsed > settings.poll_slow_after_seconds
-        return settings.poll_slow_seconds if slow else settings.poll_seconds
+        return settings.poll_slow_seconds * calm if slow else settings.poll_seconds
 
     def done(self, results: list[Result]) -> None:
         """The one good end of a job."""
@@ -381,11 +372,6 @@ class Flow:
             results=results,
             **STILL,
         )
-
-
-def covers(agreed: float | None, price: float) -> bool:
-    """True when the agreed credits reach the price; Blender keeps seven digits of a number."""
-    return agreed is not None and (agreed >= price or math.isclose(agreed, price, rel_tol=1e-6))
 
 
 def without_queries(value: Any) -> Any:

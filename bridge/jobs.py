@@ -51,13 +51,16 @@ class State(StrEnum):
 
 SANDBOX = "sandbox"
 DEFAULT_ACCOUNT = "default"
+#: ``Job.input_kind`` of a job that was started elsewhere and is only followed here
+REMOTE = "remote"
 
 
 @dataclass
 class Result:
     """One file that came back: absolute ``path``, size in ``bytes``.
 
-    ``kind``: usd, mjcf, texture, archive, thumbnail, report, mesh, other.
+    ``kind``: usd, mjcf, texture, archive, thumbnail, report, mesh, frame, pass (an output of the
+    compositor), video, preview, other.
     """
 
     path: str
@@ -78,7 +81,9 @@ class Job:
     bytes or percent (``phase_unit``), ``rate`` is bytes per second. ``price``,
     ``approved_credits`` and ``credits_charged`` are the service's credits. ``origin`` says where
     the job came from (blend file, session, placement), ``remote`` is the service's last answer
-    without URLs. Times are Unix seconds. ``due_at`` is when the worker looks at it again.
+    without URLs. ``report`` holds what was found out about the scene: "preflight", "analysis" (what
+    the service found), "frames" (asked, rendered, arrived, missing). Times are Unix seconds.
+    ``due_at`` is when the worker looks at it again.
     """
 
     service: str
@@ -111,6 +116,7 @@ class Job:
     imported_at: float | None = None
     group_id: str = ""
     notes: list[str] = field(default_factory=list)
+    report: dict[str, Any] = field(default_factory=dict)
     created_at: float = field(default_factory=time.time)
     updated_at: float = field(default_factory=time.time)
     due_at: float = 0.0

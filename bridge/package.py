@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from .jobs import State
 from .paths import require_space, safe_name
 from .problems import Category, ProblemError
 
+#: the most that goes into one packed .blend; above it a .zip is made, as a stream
+PACKED_MAX_BYTES = 1024**3
+_MOST_DEPENDENCIES = 200
 #: one headless Blender at a time: it may need most of the memory
 _slot = threading.Semaphore(1)
 
@@ -29,10 +33,31 @@ def package_glb(flow: Flow, *, max_bytes: int) -> dict[str, Any]:
     should know (textures that did not survive) to the job's notes. ``max_bytes`` is the service's
     limit. Raises ProblemError and Canceled.
     """
+    answer = _package(flow, lambda: _export(flow, max_bytes))
+    for note in _notes(answer):
+        flow.note(note)
+    return answer
+
+
+def package_scene(flow: Flow, *, max_bytes: int) -> dict[str, Any]:
+    """The step "package": the whole scene with everything it needs, or the ready file.
+
+    Answers ``{"path", "bytes", "mode", "frames"}`` ("frames" is the range that sequences and caches
+    were cut to). The report of the check goes to ``Job.report["preflight"]``. With the option
+    ``check_only`` nothing is packed and ``path`` is None. Raises ProblemError (INPUT when the check
+    found what would break the render) and Canceled.
+    """
+    answer = _package(flow, lambda: _pack(flow, max_bytes))
+    for note in answer.get("notes") or []:
+        flow.note(str(note))
+    return answer
+
+
+def _package(flow: Flow, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     if flow.job.input_kind == "file":
         return dict(flow.step("package", lambda: _ready_file(flow)))
     known = flow.answer("package")
-    if known and not Path(known["path"]).is_file() and not flow.sent():
+    if known and known.get("path") and not Path(known["path"]).is_file() and not flow.sent():
         # Somebody tidied up: the package can be made again.
         flow.store.drop_steps(flow.job.id, ["package"])
     if flow.finished("package"):
@@ -40,17 +65,11 @@ def package_glb(flow: Flow, *, max_bytes: int) -> dict[str, Any]:
     if not _slot.acquire(blocking=False):
         raise Later(0.5, state_text="Another job is being packaged")
     try:
-        answer = flow.step(
-            "package",
-            lambda: _export(flow, max_bytes),
-            state=State.PACKAGING,
-            text="Starting Blender",
+        return dict(
+            flow.step("package", make, state=State.PACKAGING, text="Starting Blender")
         )
     finally:
         _slot.release()
-    for note in _notes(answer):
-        flow.note(note)
-    return dict(answer)
 
 
 def captured_blender(flow: Flow) -> dict[str, Any] | None:
@@ -79,9 +98,71 @@ def _ready_file(flow: Flow) -> dict[str, Any]:
 
 def _export(flow: Flow, max_bytes: int) -> dict[str, Any]:
     job = flow.job
-    source = flow.folder / "scene.blend" if job.input_kind == "capture" else _blend(flow)
+    source, size = _source(flow)
+    # The GLB holds at most what the scene and its textures hold; textures are not known yet.
+    require_space(flow.folder, 2 * size + 256 * 1024**2, "package the scene")
+    params: dict[str, Any] = {
+        "output": str(flow.folder / "package" / f"{safe_name(job.name)}.glb"),
+        "options": {name: job.options.get(name) for name in ("draco", "animation")},
+        "max_bytes": max_bytes,
+    }
+    if job.input_kind != "capture":
+        params["select"] = job.origin.get("select") or None
+    return _run(flow, "export_glb", source, params)
+
+
+def _pack(flow: Flow, max_bytes: int) -> dict[str, Any]:
+    job, options = flow.job, flow.job.options
+    source, _size = _source(flow)
+    params: dict[str, Any] = {
+        "output": str(flow.folder / "package"),
+        "name": safe_name(job.name),
+        "max_bytes": max_bytes,
+        "packed_max_bytes": PACKED_MAX_BYTES,
+        "mode": options.get("package") or "auto",
+        "report_only": bool(options.get("check_only")),
+        "ignore_problems": bool(options.get("ignore_problems")),
+    }
+    for name in ("scene", "camera", "view_layer", "frames", "handles"):
+        params[name] = options.get(name)
+    answer = _run(flow, "pack_scene", source, params)
+    report = answer.get("report") or {}
+    flow.update(report={**flow.job.report, "preflight": _bounded(report)})
+    if answer.get("blocked"):
+        raise _blocked(report)
+    frames = report.get("frames") or {}
+    return {
+        "path": answer.get("path"),
+        "bytes": answer.get("bytes"),
+        "mode": answer.get("mode"),
+        "frames": frames.get("text") or "",
+        "notes": [str(note) for note in answer.get("notes") or []],
+    }
+
+
+def _bounded(report: dict[str, Any]) -> dict[str, Any]:
+    """The report as the store keeps it; preflight.json beside the package has all of it."""
+    used = report.get("dependencies") or []
+    return {**report, "dependencies": used[:_MOST_DEPENDENCIES], "dependency_count": len(used)}
+
+
+def _blocked(report: dict[str, Any]) -> ProblemError:
+    stops = [one for one in report.get("findings") or [] if one.get("severity") == "blocking"]
+    first = stops[0] if stops else {}
+    more = f" And {len(stops) - 1} more." if len(stops) > 1 else ""
+    return ProblemError(
+        Category.INPUT,
+        f"{first.get('sentence') or 'The scene cannot be rendered like this.'}{more}",
+        f"{first.get('hint') or 'Look at the report.'} Nothing was sent.",
+        str(first.get("technical") or first.get("code") or ""),
+    )
+
+
+def _source(flow: Flow) -> tuple[Path, int]:
+    """The .blend to work on, and its size. ProblemError(INPUT) when it is gone."""
+    source = flow.folder / "scene.blend" if flow.job.input_kind == "capture" else _blend(flow)
     try:
-        size = os.stat(source).st_size
+        return source, os.stat(source).st_size
     except OSError as error:
         raise ProblemError(
             Category.INPUT,
@@ -89,25 +170,19 @@ def _export(flow: Flow, max_bytes: int) -> dict[str, Any]:
             "Send the scene again.",
             f"{source}: {error.strerror}",
         ) from None
-    # The GLB holds at most what the scene and its textures hold; textures are not known yet.
-    require_space(flow.folder, 2 * size + 256 * 1024**2, "package the scene")
-    package = flow.folder / "package"
-    output = package / f"{safe_name(job.name)}.glb"
-    params: dict[str, Any] = {
-        "folder": str(flow.folder),
-        "output": str(output),
-        "options": {name: job.options.get(name) for name in ("draco", "animation")},
-        "max_bytes": max_bytes,
-    }
-    if job.input_kind == "capture":
+
+
+def _run(flow: Flow, recipe: str, source: Path, params: dict[str, Any]) -> dict[str, Any]:
+    """Run a recipe on the capture, or on the .blend of the command line."""
+    params["folder"] = str(flow.folder)
+    if flow.job.input_kind == "capture":
         params["capture"] = str(flow.folder / "capture.json")
     else:
         params["blend"] = str(source)
-        params["select"] = job.origin.get("select") or None
     return run_recipe(
-        "export_glb",
+        recipe,
         params,
-        workdir=package,
+        workdir=flow.folder / "package",
         program=find_blender(captured_blender(flow)),
         timeout=flow.settings.packaging_seconds,
         on_progress=lambda done, text: flow.progress(100 * done, 100, "percent", text),

@@ -4,12 +4,15 @@
 pricing        {"service", "account"} -> the service's price list, credits by job type
 service_state  {"service", "account"} -> where the key comes from, the address, "ready"
 account        {"service", "account"} -> the credits that are left, or null where not told
+remote_jobs    {"service", "account"} -> {"jobs": [{"id", "status", "created_at" (Unix seconds or
+               null), "name", "here" (in this list already)}]}, newest first
 
 No answer ever holds a key.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,10 @@ from .services import SERVICES
 from .services.base import Service
 from .settings import Settings
 from .store import Store
+
+_KINDS = ("pricing", "service_state", "account", "remote_jobs")
+#: more are not listed; a workspace may have thousands
+_MOST_JOBS = 200
 
 
 def answer(home: Path, settings: Settings, request: Request) -> None:
@@ -44,7 +51,7 @@ def answer(home: Path, settings: Settings, request: Request) -> None:
 def _answer(store: Store, settings: Settings, request: Request) -> Any:
     service = SERVICES.get(str(request.args.get("service")))
     account = str(request.args.get("account") or DEFAULT_ACCOUNT)
-    if service is None or request.kind not in ("pricing", "service_state", "account"):
+    if service is None or request.kind not in _KINDS:
         raise ProblemError(
             Category.INTERNAL,
             "This version does not know what was asked.",
@@ -61,7 +68,33 @@ def _answer(store: Store, settings: Settings, request: Request) -> Any:
         online=lambda: may_go_online(store.home, str(request.args.get("source", "blender"))),
     ) as http:
         client = service.client(http)
+        if request.kind == "remote_jobs":
+            return {"jobs": remote_jobs(store, service, account, client)}
         return client.pricing() if request.kind == "pricing" else client.me()
+
+
+def remote_jobs(
+    store: Store, service: Service, account: str, client: Any
+) -> list[dict[str, Any]]:
+    """The account's jobs at the service, newest first, and which of them are here already."""
+    here = {
+        job.remote_id
+        for job in store.jobs()
+        if (job.service, job.account) == (service.name, account) and job.remote_id
+    }
+    found = []
+    for row in itertools.islice(client.all_jobs(), _MOST_JOBS):
+        moment = client.created_at(row)
+        found.append(
+            {
+                "id": row["id"],
+                "status": str(row.get("status") or ""),
+                "created_at": moment,
+                "name": client.name_of(row),
+                "here": row["id"] in here,
+            }
+        )
+    return sorted(found, key=lambda row: row["created_at"] or 0.0, reverse=True)
 
 
 def service_state(store: Store, service: Service, account: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from .jobs import Job, Request, Result, State, Step, StepKind
 from .problems import Problem
 
-_JSON_FIELDS = ("remote", "options", "origin", "notes", "results", "problem")
+_JSON_FIELDS = ("remote", "options", "origin", "notes", "results", "problem", "report")
 JOB_FIELDS = tuple(f.name for f in fields(Job))
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -24,8 +24,9 @@ CREATE TABLE IF NOT EXISTS jobs (
     input_kind TEXT NOT NULL, input_path TEXT NOT NULL, results_dir TEXT NOT NULL,
     results TEXT NOT NULL, problem TEXT, price REAL, approved_credits REAL, credits_charged REAL,
     cancel_requested INTEGER NOT NULL, origin TEXT NOT NULL, imported_at REAL,
-    group_id TEXT NOT NULL, notes TEXT NOT NULL, created_at REAL NOT NULL,
-    updated_at REAL NOT NULL, due_at REAL NOT NULL, revision INTEGER NOT NULL);
+    group_id TEXT NOT NULL, notes TEXT NOT NULL, report TEXT NOT NULL DEFAULT '{}',
+    created_at REAL NOT NULL, updated_at REAL NOT NULL, due_at REAL NOT NULL,
+    revision INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS jobs_revision ON jobs (revision);
 CREATE INDEX IF NOT EXISTS jobs_created ON jobs (created_at);
 CREATE TABLE IF NOT EXISTS forgotten (id TEXT PRIMARY KEY, revision INTEGER NOT NULL);
@@ -39,8 +40,8 @@ CREATE TABLE IF NOT EXISTS requests (
     revision INTEGER NOT NULL, UNIQUE (kind, args));
 INSERT OR IGNORE INTO meta VALUES ('revision', '0');
 """
-
-
+#: columns that minor schemas after 1.0 added: (table, column)
+ADDED = (("jobs", "report TEXT NOT NULL DEFAULT '{}'"),)
 _NEVER = 4e9  # Unix seconds, in the year 2096
 
 
@@ -66,8 +67,9 @@ def to_job(row: sqlite3.Row) -> Job:
     """A row of ``jobs``; columns that this version does not know are left alone."""
     known = set(row.keys())
     values = {name: row[name] for name in JOB_FIELDS if name in known}
-    for name in ("remote", "options", "origin", "notes"):
-        values[name] = json.loads(values[name])
+    for name in ("remote", "options", "origin", "notes", "report"):
+        if name in values:
+            values[name] = json.loads(values[name])
     values["results"] = [Result(**result) for result in json.loads(values["results"])]
     problem = values["problem"]
     values["problem"] = Problem.from_dict(json.loads(problem)) if problem else None

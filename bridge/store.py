@@ -17,11 +17,11 @@ from typing import Any
 
 from .jobs import Job, Request, State, Step, StepKind
 from .problems import Category, Problem, ProblemError
-from .rows import JOB_FIELDS, TABLES, encode, to_job, to_request, to_row, to_step
+from .rows import ADDED, JOB_FIELDS, TABLES, encode, to_job, to_request, to_row, to_step
 
 FILE_NAME = "courier.sqlite"
 # A reader accepts newer minor schemas (added columns and tables), never another major one.
-SCHEMA_MAJOR, SCHEMA_MINOR = 1, 0
+SCHEMA_MAJOR, SCHEMA_MINOR = 1, 1
 
 
 class Store:
@@ -75,9 +75,20 @@ class Store:
                 self._db.execute("PRAGMA journal_mode=WAL")
             except sqlite3.OperationalError:
                 self._db.execute("PRAGMA journal_mode=DELETE")
-            self._db.executescript(f"BEGIN IMMEDIATE;{TABLES}COMMIT;")
-            self._db.execute(f"PRAGMA user_version={SCHEMA_MAJOR * 1000 + SCHEMA_MINOR}")
+            with _Transaction(self._db):
+                self._make_tables()
         self._db.execute("PRAGMA synchronous=FULL")
+
+    def _make_tables(self) -> None:
+        """Make what is missing: all tables, or what a newer minor schema added."""
+        for statement in TABLES.split(";"):
+            if statement.strip():
+                self._db.execute(statement)
+        for table, column in ADDED:
+            known = {row["name"] for row in self._db.execute(f"PRAGMA table_info({table})")}
+            if column.partition(" ")[0] not in known:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+        self._db.execute(f"PRAGMA user_version={SCHEMA_MAJOR * 1000 + SCHEMA_MINOR}")
 
     def close(self) -> None:
         """Close the connection."""

@@ -170,7 +170,7 @@ class Worker:
             due = job.due_at <= now or job.id in self._rush
             person = job.waiting_reason in ("person", "credentials") and not due
             expected = expected or not person
-            if due or job.cancel_requested:
+            if due:
                 self._rush.discard(job.id)
                 self._running[job.id] = self._pool.submit(self._run_job, job.id)
         return expected
@@ -273,10 +273,19 @@ class Worker:
             self._end(flow, State.FAILED, problem=problem)
 
     def _cancel(self, flow: Flow) -> None:
-        job = flow.job
-        notes = list(job.notes)
-        label = SERVICES[job.service].label if job.service in SERVICES else job.service
-        if job.remote_id:
+        job, service = flow.job, SERVICES.get(flow.job.service)
+        label = service.label if service else job.service
+        try:
+            said = service.cancel(flow) if service and job.remote_id else []
+        except Later as later:
+            pause = later.seconds if later.seconds is not None else _HOLD_SECONDS
+            flow.settle(time.time() + pause, **later.changes)
+            return
+        except ProblemError as error:
+            self._meet(flow, error)
+            return
+        notes = [*flow.job.notes, *said]
+        if job.remote_id and not (service and service.cancel_at):
             notes.append(f"The conversion goes on at {label} and is charged: it cannot be stopped.")
         elif flow.doubtful():
             notes.append(f"{label} may have taken this job before it was canceled.")

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from .base import Option, Service
+from .renderjuice import RENDERJUICE
 from .rigyd import RIGYD
 
 __all__ = ["SERVICES", "Option", "Service"]
 
-# Renderjuice and Glossi get their entries here, each from its own sub-package.
-SERVICES: dict[str, Service] = {service.name: service for service in (RIGYD,)}
+# Glossi gets its entry here, from its own sub-package.
+SERVICES: dict[str, Service] = {service.name: service for service in (RIGYD, RENDERJUICE)}

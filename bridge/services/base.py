@@ -54,9 +54,12 @@ class Option:
         if not isinstance(value, str) or not value.strip():
             raise self._misfit(value, "a text")
         text = value.strip()
-        if self.choices and text.lower() not in self.choices:
-            raise self._misfit(value, " or ".join(self.choices))
-        return text.lower() if self.choices else text
+        if not self.choices:
+            return text
+        for choice in self.choices:
+            if text.lower() == choice.lower():
+                return choice
+        raise self._misfit(value, " or ".join(self.choices))
 
     def _number(self, value: Any) -> int | float:
         whole = self.kind == "int"
@@ -103,6 +106,18 @@ class Service:
     flow_at: str
     client_at: str
     http_at: str
+    #: the steps of one attempt at the service; a new attempt begins again with these
+    attempt_steps: tuple[str, ...]
+    #: the step that may happen once, whose lost answer puts the job in doubt
+    once_step: str = "submit"
+    #: what is sent: the selected objects ("selection") or the whole scene ("scene")
+    scope: str = "selection"
+    #: what stops a job at the service; "" where it cannot be stopped
+    cancel_at: str = ""
+    #: judges options that depend on each other or have a grammar of their own
+    check_at: str = ""
+    #: True where a price list in credits exists
+    priced: bool = True
 
     def option(self, name: str) -> Option:
         """The option of this name or alias; ProblemError(INPUT) with the nearest name if none."""
@@ -136,6 +151,8 @@ class Service:
             option = self.option(name)
             checked = option.checked(value)
             answer[option.name] = option.default if checked is None else checked
+        if self.check_at:
+            _named(self.check_at)(answer)
         return answer
 
     def http(
@@ -162,10 +179,19 @@ class Service:
         """Run the service's flow for one job; see ``bridge.flow``."""
         _named(self.flow_at)(flow)
 
+    def cancel(self, flow: Any) -> list[str]:
+        """Stop the flow's job at the service; answers remarks for the artist.
+
+        Raises ``flow.Later`` while the service has not stopped yet, ProblemError when it cannot be
+        told. Without ``cancel_at`` nothing is done.
+        """
+        return list(_named(self.cancel_at)(flow)) if self.cancel_at else []
+
     def load(self) -> None:
         """Import client and flow now: a running worker must not pick up an update's modules."""
-        for place in (self.flow_at, self.client_at, self.http_at):
-            _named(place)
+        for place in (self.flow_at, self.client_at, self.http_at, self.cancel_at, self.check_at):
+            if place:
+                _named(place)
 
 
 def _named(place: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bridge import commands
+from bridge.approval import approve
 from bridge.deliver import place
 from bridge.flow import Flow, Later, Submission, without_queries
 from bridge.jobs import Job, Result, State, StepKind
@@ -216,17 +217,17 @@ def test_nothing_is_paid_that_nobody_agreed_to(
     )
     flow = run(store, job)
     if not stops:
-        flow.approve(price)
+        approve(flow, price)
         return
     with pytest.raises(Later) as caught:
-        flow.approve(price)
+        approve(flow, price)
     assert caught.value.seconds is None
     waiting = store.update_job(job.id, **caught.value.changes)
     assert waiting.state is State.AWAITING_APPROVAL and waiting.price == price
     commands.approve(store, job.id)
-    run(store, job).approve(price)
+    approve(run(store, job), price)
     with pytest.raises(Later):
-        run(store, job).approve(price + 1)
+        approve(run(store, job), price + 1)
 
 
 def test_following_polls_once_a_run_and_remembers_the_end(store: Store, job: Job) -> None:
@@ -315,12 +316,12 @@ def test_what_somebody_decides_while_the_flow_runs_is_not_written_over(
     store.update_job(job.id, price=1.0, state=State.AWAITING_APPROVAL, waiting_reason="person")
     flow = run(store, job)
     with pytest.raises(Later) as caught:
-        flow.approve(1.0)
+        approve(flow, 1.0)
     commands.approve(store, job.id)
     flow.settle(4e9, **caught.value.changes)
     after = store.job(job.id)
     assert after is not None and after.state is State.QUEUED and after.due_at == 0
-    run(store, job).approve(1.0)
+    approve(run(store, job), 1.0)
 
 
 def test_nothing_changed_meanwhile_so_the_flow_settles(store: Store, job: Job) -> None:

@@ -21,14 +21,15 @@ RIGYD = SERVICES["rigyd"]
 
 
 def test_the_registry_holds_what_others_read() -> None:
-    assert list(SERVICES) == ["rigyd"]
+    assert list(SERVICES) == ["rigyd", "renderjuice"]
     assert RIGYD.label == "Rigyd" and RIGYD.env == "RIGYD"
     assert RIGYD.default_base_url == "https://api.rigyd.com/api"
     assert RIGYD.max_bytes == 500_000_000 and ".glb" in RIGYD.accepts
-    names = [name for option in RIGYD.options for name in (option.name, *option.aliases)]
-    assert len(names) == len(set(names))
-    assert all(option.help for option in RIGYD.options)
-    RIGYD.load()  # what the entries name can be imported
+    for service in SERVICES.values():
+        names = [name for option in service.options for name in (option.name, *option.aliases)]
+        assert len(names) == len(set(names))
+        assert all(option.help for option in service.options)
+        service.load()  # what the entries name can be imported
 
 
 def test_defaults_and_checked_options() -> None:

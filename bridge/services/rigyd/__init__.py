@@ -18,4 +18,5 @@ RIGYD = Service(
     flow_at="rigyd.flow:convert",
     client_at="rigyd.client:RigydClient",
     http_at="rigyd.client:connection",
+    attempt_steps=("submit", "submit.looks", "named", "follow", "download", "place", "unpack"),
 )

@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ...approval import approve
 from ...archive import extract_zip
 from ...connect import connect
 from ...deliver import deliver, place
@@ -47,7 +48,7 @@ def convert(flow: Flow) -> None:
     ) as http:
         client = RigydClient(http)
         if flow.store.step(flow.job.id, "submit") is None:
-            flow.approve(_price(client))
+            approve(flow, _price(client))
         submitted = flow.once(
             "submit",
             lambda submission: _submit(flow, client, path, submission),
