@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send: from the selection to a durable job, on Blender's main thread, in one go.
+"""Send: from the selection, or the whole scene, to a durable job, on Blender's main thread.
 
 The scene is copied once, however many jobs it becomes; each job's row is written last. When
 anything fails, every folder made here is removed again and no job exists.
@@ -8,6 +8,7 @@ anything fails, every folder made here is removed again and no job exists.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import uuid
@@ -22,6 +23,7 @@ from ..bridge import commands, paths
 from ..bridge.jobs import SANDBOX, Job
 from ..bridge.problems import ProblemError
 from . import capture, session, versions
+from .capture import scene as scenes
 from .capture import write as capture_files
 
 
@@ -29,13 +31,19 @@ from .capture import write as capture_files
 class Order:
     """What is asked for: everything that Send needs besides the scene itself.
 
+    ``scope`` is "selection" (what is selected, with ``per_object``) or "scene" (a render of the
+    whole scene; ``cameras`` names those to render, each a job of its own; none: the scene's).
     ``agreed_credits`` is the price for each job that the person saw and agreed to, None if no price
-    was shown. ``results_folder`` may begin with ``//``.
+    was shown; ``agreed`` says yes to the paid step beforehand, where there is no price to show.
+    ``results_folder`` may begin with ``//``.
     """
 
     service: str = "rigyd"
     account: str = SANDBOX
     options: dict[str, Any] = field(default_factory=dict)
+    scope: str = "selection"
+    cameras: list[str] = field(default_factory=list)
+    agreed: bool = False
     per_object: bool = False
     placement: str = "source"
     source_after: str = "hide"
@@ -43,16 +51,23 @@ class Order:
     agreed_credits: float | None = None
 
 
+@dataclass
+class _Part:
+    """What one job of an order is about: some objects, or the scene from one camera."""
+
+    name: str
+    options: dict[str, Any]
+    objects: list[bpy.types.Object] = field(default_factory=list)
+    scene: Any = None
+
+
 def send(context: bpy.types.Context, now: session.Session, order: Order) -> list[Job]:
-    """Capture the selection and queue it; returns the job, or one for each object.
+    """Capture the selection or the scene and queue it; returns the job, or one for each object or
+    camera.
 
     Raises ProblemError with the reason and nothing left behind.
     """
-    items = list(context.view_layer.objects.selected)
-    problems = capture.check(context, order.options, objects=items)
-    if problems:
-        raise ProblemError.of(problems[0])
-    parts = [[item] for item in capture.exportable(context, items)] if order.per_object else [items]
+    parts = _scene_parts(context, order) if order.scope == "scene" else _parts(context, order)
     with contextlib.suppress(session.database().OperationalError):
         # A data folder that cannot be used is said before anything is copied into it.
         now.open_store()
@@ -78,11 +93,36 @@ def send(context: bpy.types.Context, now: session.Session, order: Order) -> list
     return jobs
 
 
+def _parts(context: bpy.types.Context, order: Order) -> list[_Part]:
+    """The selection as one job, or as one for each object."""
+    items = list(context.view_layer.objects.selected)
+    for problem in capture.check(context, order.options, objects=items):
+        raise ProblemError.of(problem)
+    groups = (
+        [[item] for item in capture.exportable(context, items)] if order.per_object else [items]
+    )
+    return [_Part(_name(context, group), dict(order.options), group) for group in groups]
+
+
+def _scene_parts(context: bpy.types.Context, order: Order) -> list[_Part]:
+    """The scene as one job, or as one for each camera that is asked for."""
+    cameras = list(dict.fromkeys(order.cameras))
+    parts = []
+    for camera in cameras or [""]:
+        options = dict(order.options) | ({"camera": camera} if camera else {})
+        for problem in capture.check(context, options, whole_scene=True):
+            raise ProblemError.of(problem)
+        scene = scenes.chosen(context, options)
+        name = scenes.job_name(scene, camera if len(cameras) > 1 else "")
+        parts.append(_Part(name, options, scene=scene))
+    return parts
+
+
 def _prepare(
     context: bpy.types.Context,
     now: session.Session,
     order: Order,
-    objects: Sequence[bpy.types.Object],
+    part: _Part,
     folders: list[Path],
     group: str,
     first: dict[str, Any],
@@ -93,39 +133,54 @@ def _prepare(
     """
     job = Job(
         service=order.service,
-        name=_name(context, objects),
+        name=part.name,
         account=order.account,
         source="blender",
-        options=dict(order.options),
+        options=part.options,
         group_id=group,
-        approved_credits=order.agreed_credits,
+        approved_credits=math.inf if order.agreed else order.agreed_credits,
     )
+    whole = part.scene is not None
     folder = paths.job_folder(now.home, job.id)
     wanted = {"id": job.id, "name": job.name, "service": job.service, "options": job.options}
     if not folders:
         data = capture.capture(
-            context, folder, job=wanted, placement=order.placement, objects=objects
+            context,
+            folder,
+            job=wanted,
+            placement=order.placement,
+            objects=part.objects,
+            whole_scene=whole,
         )
         folders.append(folder)
         first |= data
     else:
         folders.append(folder)
-        one = capture_files.describe(context, list(objects), order.placement, wanted)
+        if whole:
+            one = capture_files.describe_scene(context, wanted)
+        else:
+            one = capture_files.describe(context, part.objects, order.placement, wanted)
         data = first | one
         _share(folders[0], folder, data)
     job.input_path = str(folder / "capture.json")
     job.results_dir = str(_results(order.results_folder, folder, job))
-    job.notes = [*capture.notes(context, order.options, objects=objects), *data["notes"]]
+    told = capture.notes(context, job.options, objects=part.objects, whole_scene=whole)
+    job.notes = [*told, *data["notes"]]
     job.origin = {
         "session": now.id,
         "blend": bpy.data.filepath,
-        "scene": context.scene.name,
-        "objects": [item.name for item in objects],
-        "identities": [versions.identity(item) for item in objects],
-        "placement": {"mode": order.placement, "location": _foot(data)},
-        "source_after": order.source_after,
+        "scene": data["scene"],
         "blender": data["blender"],
     }
+    if whole:
+        job.origin |= {"scope": "scene", "camera": data["camera"], "frames": data["frames"]}
+    else:
+        job.origin |= {
+            "objects": [item.name for item in part.objects],
+            "identities": [versions.identity(item) for item in part.objects],
+            "placement": {"mode": order.placement, "location": _foot(data)},
+            "source_after": order.source_after,
+        }
     return job
 
 

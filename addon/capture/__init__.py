@@ -5,6 +5,9 @@
     notes(context, options, ...)    what the artist should know but may send anyway
     capture(context, folder, ...)   writes scene.blend, images/ and capture.json into the job folder
     exportable(context)             the selected objects that have, or become, a surface
+    scene_facts(context)            what the scene says about its own render, cheap enough to draw
+
+With ``whole_scene=True`` the first three are about the scene and its render, not the selection.
 
 It writes a *copy*. The artist's file, selection, modes, images, undo steps and "unsaved changes"
 mark stay as they were. It never renders, packs, converts or talks to anybody: the recipes do the
@@ -14,7 +17,8 @@ rest from the copy, in a Blender of their own.
 from __future__ import annotations
 
 from .checks import check, notes
+from .scene import scene_facts
 from .selection import exportable, triangles
 from .write import SCHEMA, capture
 
-__all__ = ["SCHEMA", "capture", "check", "exportable", "notes", "triangles"]
+__all__ = ["SCHEMA", "capture", "check", "exportable", "notes", "scene_facts", "triangles"]

@@ -18,6 +18,7 @@ import bpy
 
 from ...bridge.problems import Category, Problem
 from . import images, selection, session
+from . import scene as scenes
 
 MARGIN_BYTES = 64 * 1024 * 1024
 # An uncompressed copy of a compressed .blend; measured on ordinary scenes, on the careful side.
@@ -34,14 +35,21 @@ def check(
     *,
     objects: Iterable[bpy.types.Object] | None = None,
     folder: Path | None = None,
+    whole_scene: bool = False,
 ) -> list[Problem]:
     """What must be changed before the selection (or ``objects``) can be sent; empty: nothing.
 
-    ``folder`` is the job's folder or the folder that will hold it, if its place is to be checked
-    too. ``options`` are the service's, as in the job; none of them matters here today.
+    ``whole_scene`` asks about the scene instead: nothing needs to be selected, and no mesh is
+    needed. ``folder`` is the job's folder or the folder that will hold it, if its place is to be
+    checked too. ``options`` are the service's, as in the job; of these only a whole scene's frames,
+    scene, camera, view layer and "ignore_problems" matter here.
     """
-    items = selection.selected(context) if objects is None else list(objects)
-    found = [_selection_problem(context, items)]
+    found: list[Problem | None] = []
+    if whole_scene:
+        found += scenes.check(context, options)
+    else:
+        items = selection.selected(context) if objects is None else list(objects)
+        found.append(_selection_problem(context, items))
     if folder is not None:
         found.append(place_problem(folder, needed_bytes()))
     return [problem for problem in found if problem is not None]
@@ -82,6 +90,7 @@ def notes(
     options: dict[str, Any] | None = None,
     *,
     objects: Iterable[bpy.types.Object] | None = None,
+    whole_scene: bool = False,
 ) -> list[str]:
     """What the artist should know before sending, one sentence each; none of it stops the job."""
     said = []
@@ -94,6 +103,8 @@ def notes(
         said.append(
             "This file's scripts are blocked: what they drive is sent as it stands at this frame."
         )
+    if whole_scene:
+        return said
     given = selection.selected(context) if objects is None else list(objects)
     left_out = [item.name for item in given if item.type in _NO_SURFACE]
     if left_out:

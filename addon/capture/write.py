@@ -21,6 +21,7 @@ import bpy
 
 from ...bridge.problems import Category, Problem, ProblemError
 from . import bounds, caches, checks, images, selection, session
+from . import scene as scenes
 
 SCHEMA = 1
 BLEND = "scene.blend"
@@ -34,22 +35,30 @@ def capture(
     job: dict[str, Any],
     placement: str = "source",
     objects: Iterable[bpy.types.Object] | None = None,
+    whole_scene: bool = False,
     progress: Callable[[float, str], None] | None = None,
 ) -> dict[str, Any]:
     """Copy the scene and what it loses by copying into ``folder``; return what capture.json holds.
 
     ``job`` has id, name, service and options. ``placement`` is "source" (the result stands where
     the selection stood: the middle of its foot) or "cursor" (at the 3D cursor). ``objects`` sends
-    only those (one job per object) whatever is selected. ``progress(fraction, text)`` is called in
-    between, for a cursor or a status text.
+    only those (one job per object) whatever is selected. ``whole_scene`` is for a render: nothing
+    needs to be selected, and the scene, camera, view layer and frames are those of the job's
+    options, else the scene's own. ``progress(fraction, text)`` is called in between, for a cursor
+    or a status text.
 
     The folder is made; it must be new or empty. Raises ProblemError (INPUT, DISK) with the folder
     left as it was found. Nothing of the artist's session changes.
     """
     say = progress or (lambda fraction, text: None)
-    items = selection.selected(context) if objects is None else list(objects)
+    options = job.get("options") or {}
+    items = [] if whole_scene else list(objects or ())
+    if not whole_scene and objects is None:
+        items = selection.selected(context)
     folder = Path(folder)
-    for problem in checks.check(context, job.get("options"), objects=items, folder=folder):
+    for problem in checks.check(
+        context, options, objects=items, folder=folder, whole_scene=whole_scene
+    ):
         raise ProblemError.of(problem)
     made = _make(folder)
     try:
@@ -57,7 +66,11 @@ def capture(
         _save_copy(folder / BLEND)
         say(0.8, "Saving unsaved images")
         saved, notes = images.save_all(folder)
-        data = _of_scene(context) | describe(context, items, placement, job)
+        if whole_scene:
+            picked = scenes.chosen(context, options)
+            data = _of_scene(context, picked) | describe_scene(context, job)
+        else:
+            data = _of_scene(context, context.scene) | describe(context, items, placement, job)
         data |= {"images": saved, "notes": notes}
         write_json(folder / "capture.json", data)
     except BaseException as error:
@@ -69,16 +82,16 @@ def capture(
     return data
 
 
-def _of_scene(context: bpy.types.Context) -> dict[str, Any]:
+def _of_scene(context: bpy.types.Context, scene: Any) -> dict[str, Any]:
     """What every job of this moment has in common, but for images and notes."""
-    scene: Any = context.scene
+    layer = context.view_layer if scene == context.scene else scene.view_layers[0]
     functions = session.driver_functions()
     return {
         "schema": SCHEMA,
         "blend": BLEND,
         "original_path": bpy.data.filepath,
         "scene": scene.name,
-        "view_layer": context.view_layer.name,
+        "view_layer": layer.name,
         "camera": scene.camera.name if scene.camera else None,
         "frame_current": scene.frame_current,
         "frame_subframe": scene.frame_subframe,
@@ -112,6 +125,21 @@ def describe(
         "active": active.name if active is not None and active in items else None,
         "placement": {"mode": placement, "location": _location(scene, placement, box)},
         "bounds": None if box is None else {"min": list(box[0]), "max": list(box[1])},
+        "job": {key: job.get(key) for key in ("id", "name", "service", "options")},
+    }
+
+
+def describe_scene(context: bpy.types.Context, job: dict[str, Any]) -> dict[str, Any]:
+    """What capture.json says of one job that renders the whole scene."""
+    wishes = job.get("options") or {}
+    data = scenes.describe(scenes.chosen(context, wishes), wishes)
+    if wishes.get("view_layer"):
+        data["view_layer"] = wishes["view_layer"]
+    return data | {
+        "selection": [],
+        "active": None,
+        "placement": {"mode": "source", "location": [0.0, 0.0, 0.0]},
+        "bounds": None,
         "job": {key: job.get(key) for key in ("id", "name", "service", "options")},
     }
 
