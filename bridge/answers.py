@@ -71,6 +71,20 @@ def page_title(raw: bytes) -> str:
     return plain(html.unescape(match[2])) if match else ""
 
 
+def storage_error(raw: bytes) -> dict[str, str] | None:
+    """An object store's XML error as ``{"code", "message"}``; None for anything else.
+
+    Only these two are taken: the rest may hold what was signed.
+    """
+    text = raw[:20_000].decode("utf-8", "replace")
+    found = {
+        name.lower(): plain(html.unescape(match[1]))
+        for name in ("Code", "Message")
+        if (match := re.search(rf"<{name}>([^<]{{1,2000}})</{name}>", text))
+    }
+    return found if "code" in found else None
+
+
 def plain(text: str, limit: int = MESSAGE_LIMIT) -> str:
     """A service's words as one bounded line without control characters, tags or secrets."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -82,7 +96,8 @@ def message(body: Any) -> str:
     """The words of an error answer, in any of the shapes that the services use; "" if none.
 
     ``{"error": "…"}``, ``{"error": {"message", "name"}}``, ``{"data": {"error": "…"}}``,
-    ``{"message": "…"}``, and the usual relatives (detail, errors[0].message).
+    ``{"message": "…"}``, and the usual relatives (detail, errors[0].message). Where a body has
+    several, ``message`` says most (``error`` is then often only the status in words).
     """
     for candidate in _candidates(body):
         if isinstance(candidate, str) and candidate.strip():
@@ -99,13 +114,15 @@ def _candidates(body: Any) -> list[Any]:
     for holder in (body, body.get("data")):
         if not isinstance(holder, dict):
             continue
+        said = holder.get("message")
+        found.append(said[0] if isinstance(said, list) and said else said)
         error = holder.get("error")
         found.append(error)
         if isinstance(error, dict):
             found += [error.get("message"), error.get("detail"), error.get("name")]
         if isinstance(error, list) and error:
             found.append(error[0])
-        found += [holder.get("message"), holder.get("detail")]
+        found.append(holder.get("detail"))
         errors = holder.get("errors")
         if isinstance(errors, list) and errors:
             first = errors[0]

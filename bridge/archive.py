@@ -100,7 +100,7 @@ def _plan(opened: zipfile.ZipFile, limits: Limits) -> list[tuple[zipfile.ZipInfo
         for depth in range(1, len(parts) + 1):
             whole = depth == len(parts)
             folder = info.is_dir() or not whole
-            key = "/".join(_folded(part) for part in parts[:depth])
+            key = "/".join(folded(part) for part in parts[:depth])
             this = (folder, "/".join(parts[:depth]))
             if key in seen and not (folder and seen[key] == this):
                 raise _unsafe(info.filename, "two members with one name")
@@ -139,11 +139,11 @@ def _parts(info: zipfile.ZipInfo) -> tuple[str, ...]:
             raise _unsafe(raw, "leaves its folder")
         if len(name) > 1 and name[1] == ":" and name[0].isalpha():
             raise _unsafe(raw, "drive letter")
-    return tuple(_member_name(name) for name in names)
+    return tuple(kept_name(name) for name in names)
 
 
-def _member_name(name: str) -> str:
-    """The name as it is, unless some system could not take it.
+def kept_name(name: str) -> str:
+    """A file's name as it is, unless some system could not take it.
 
     A USD file refers to its textures by name, so nothing is tidied without need.
     """
@@ -157,7 +157,8 @@ def _member_name(name: str) -> str:
     return out
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """What two names have in common on a disk that folds case and Unicode forms."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
 
 

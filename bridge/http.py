@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import http.client
 import logging
 import random
 import time
@@ -23,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import urllib3.exceptions
 
 from . import __version__, answers, faults
 from .answers import Answer
 from .credentials import clean_key
 from .faults import HttpError
 from .problems import Canceled, ProblemError
+from .reading import Reader
 from .redact import remember, technical
 from .route import ca_bundle, check_url, is_loopback, origin, proxies_for
 from .settings import Settings
@@ -40,9 +39,7 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"scene-courier/{__version__}"
 MAX_REDIRECTS = 5
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _FIRST_PAUSE = 0.5
-_REPEATABLE_STATUS = frozenset({429, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CLOCK_SECONDS = 300
 
@@ -50,7 +47,7 @@ _CLOCK_SECONDS = 300
 logging.getLogger("urllib3").setLevel(logging.WARNING)
 
 
-class Http:
+class Http(Reader):
     """A service's address, its key and the policy above.
 
     ``auth`` gives the headers that identify us (default: ``Authorization: Bearer <key>``).
@@ -91,6 +88,29 @@ class Http:
 
     def __repr__(self) -> str:
         return f"<Http {self.base_url} key={'yes' if self._key else 'no'}>"
+
+    def keyless(
+        self,
+        *,
+        label: str = "",
+        explain: Callable[[HttpError], Any] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Http:
+        """The same policy without the key, for presigned addresses (also of the same host).
+
+        A connection of its own: each thread of a parallel transfer takes one.
+        """
+        other = Http(
+            self.base_url,
+            settings=self.settings,
+            online=self._online,
+            cancelled=cancelled or self._cancelled,
+            explain=explain,
+            label=label or self.label,
+            log=self._log,
+        )
+        other._headers["Accept"] = "*/*"
+        return other
 
     def close(self) -> None:
         """Close the connections that are kept open."""
@@ -136,15 +156,32 @@ class Http:
         *,
         params: Mapping[str, Any] | None = None,
         json: Any = None,
+        empty: bool = False,
         cancelled: Callable[[], bool] | None = None,
     ) -> Answer:
-        """A call whose repetition does no harm, whatever its method. Raises as ``get`` does."""
+        """A call whose repetition does no harm, whatever its method. Raises as ``get`` does.
+
+        ``empty`` accepts a good answer without a body: its ``data`` is None.
+        """
 
         def attempt() -> Answer:
-            with self.open(method, path, params=params, json=json, cancelled=cancelled) as response:
-                return self._read(response)
+            return self.call(method, path, params=params, json=json, empty=empty, stop=cancelled)
 
         return self.retrying(attempt, cancelled)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        empty: bool = False,
+        stop: Callable[[], bool] | None = None,
+    ) -> Answer:
+        """One attempt of a call that costs nothing. Arguments and faults as of ``repeatable``."""
+        with self.open(method, path, params=params, json=json, cancelled=stop) as response:
+            return self._read(response, empty=empty)
 
     def retrying(
         self, attempt: Callable[[], Any], cancelled: Callable[[], bool] | None = None
@@ -258,11 +295,13 @@ class Http:
     ) -> Mapping[str, str]:
         """PUT a body to a presigned address: no key, no redirect, the address is never logged.
 
-        Returns the answer's headers (an ETag, say). Raises HttpError; the caller decides whether
-        a new address is asked for and the bytes are sent again.
+        An upload whose ``content_type`` is "" is sent without one. Returns the answer's headers (an
+        ETag, say). Raises HttpError; the caller decides whether a new address is asked for and the
+        bytes are sent again.
         """
         with PlainSession() as session:
-            response = self._upload(session, "PUT", self._target(url), upload, headers)
+            target = self._target(url)
+            response = self._upload(session, "PUT", target, upload, headers, keyed=False)
             try:
                 if not 200 <= response.status_code < 300:
                     raise self._error(response)
@@ -277,6 +316,8 @@ class Http:
         target: str,
         upload: Upload,
         headers: Mapping[str, str] | None,
+        *,
+        keyed: bool = True,
     ) -> requests.Response:
         watch = Watch(
             upload.cancelled,
@@ -285,8 +326,16 @@ class Http:
             upload.moved,
         )
         upload.watch = watch
-        sent_headers = {"Content-Type": upload.content_type, **(headers or {})}
-        return self._exchange(session, watch, method, target, data=upload, headers=sent_headers)
+        kind = {"Content-Type": upload.content_type} if upload.content_type else {}
+        return self._exchange(
+            session,
+            watch,
+            method,
+            target,
+            data=upload,
+            headers={**kind, **(headers or {})},
+            keyed=keyed,
+        )
 
     # -- one exchange ---------------------------------------------------------------------------
 
@@ -309,13 +358,14 @@ class Http:
         json: Any = None,
         data: Any = None,
         headers: Mapping[str, str] | None = None,
+        keyed: bool = True,
     ) -> requests.Response:
         host = urlsplit(target).hostname or ""
         if not is_loopback(host) and not self._online():
             raise faults.offline()
         watch.check()
         sent = {**self._headers, **(headers or {})}
-        if self._same_place(target) and self._key:
+        if keyed and self._key and self._same_place(target):
             sent.update(self._auth(self._key))
         if self._verify is None:
             self._verify = ca_bundle(self.settings)
@@ -359,73 +409,3 @@ class Http:
         if moment is not None:
             skew = time.time() - moment
             self.clock_skew = skew if abs(skew) >= _CLOCK_SECONDS else 0.0
-
-    def _body(self, response: requests.Response) -> bytes:
-        """The decoded body, at most MAX_ANSWER_BYTES and ``read_seconds`` twice over."""
-        deadline = time.monotonic() + 2 * self.settings.read_seconds
-        pieces: list[bytes] = []
-        size = 0
-        while piece := self.read_some(response, 64 * 1024, decode=True):
-            pieces.append(piece)
-            size += len(piece)
-            if size > MAX_ANSWER_BYTES or time.monotonic() > deadline:
-                raise faults.unreadable(self.label, response.status_code, "too large or slow")
-        length = response.headers.get("Content-Length", "")
-        encoded = response.headers.get("Content-Encoding")
-        if length.isdigit() and not encoded and size < int(length):
-            raise faults.cut(self.label, f"{size} of {length} bytes")
-        return b"".join(pieces)
-
-    def read_some(self, response: requests.Response, limit: int, *, decode: bool) -> bytes:
-        """The next bytes of a body as they come, at most ``limit``; b"" at its end.
-
-        Returns early with what is there, so that a slow body can be watched. HttpError if the
-        connection breaks or stays silent for ``read_seconds``.
-        """
-        raw: Any = response.raw
-        try:
-            if hasattr(raw, "read1"):
-                return bytes(raw.read1(limit, decode_content=decode) or b"")
-            if not decode or "Content-Encoding" not in response.headers:
-                # urllib3 1.26 (Blender 4.2) has no read1; http.client beneath it has.
-                return bytes(raw._fp.read1(limit) or b"")
-            return bytes(raw.read(1024, decode_content=True) or b"")
-        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            host = urlsplit(response.url or "").hostname or ""
-            raise faults.connection(self.label, host, error, True) from None
-
-    def _read(self, response: requests.Response) -> Answer:
-        raw = self._body(response)
-        try:
-            body = answers.parse(raw, response.headers.get("Content-Type", ""))
-        except answers.Unreadable as error:
-            raise faults.unreadable(self.label, response.status_code, str(error)) from None
-        data = body["data"] if isinstance(body, dict) and "data" in body else body
-        return Answer(response.status_code, data, body, dict(response.headers))
-
-    def _error(self, response: requests.Response) -> HttpError:
-        """The error that an answer other than 2xx means; its body is read if that is possible."""
-        status = response.status_code
-        body: Any = None
-        shape = ""
-        try:
-            raw = self._body(response)
-            body = answers.parse(raw, response.headers.get("Content-Type", ""))
-        except answers.Unreadable as unreadable:
-            shape = str(unreadable)
-        except HttpError as broken:
-            shape = broken.problem.technical
-        error = faults.refusal(
-            self.label,
-            status,
-            answers.message(body),
-            body=body,
-            shape=shape,
-            retry_after=answers.retry_after(response.headers),
-            transient=status in _REPEATABLE_STATUS,
-        )
-        if self._explain is not None:
-            problem = self._explain(error)
-            if problem is not None:
-                error.problem = problem
-        return error

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bridge import __version__
+from bridge import __version__, reading
 from bridge import http as module
 from bridge.faults import HttpError, OnlineAccessOff
 from bridge.http import Http
@@ -276,7 +276,7 @@ def test_json_with_a_wrong_type_or_a_bom_is_read(headers: dict[str, str]) -> Non
 
 
 def test_a_huge_answer_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 100_000)
+    monkeypatch.setattr(reading, "MAX_ANSWER_BYTES", 100_000)
     with (
         FaultServer(answers((200, b"[" + b"1," * 500_000 + b"1]"))) as server,
         connect(server, settings=Settings(retries=0)) as http,
