@@ -112,24 +112,14 @@ def _export(flow: Flow, max_bytes: int) -> dict[str, Any]:
 
 
 def _pack(flow: Flow, max_bytes: int) -> dict[str, Any]:
-    job, options = flow.job, flow.job.options
+    job = flow.job
     source, _size = _source(flow)
-    params: dict[str, Any] = {
-        "output": str(flow.folder / "package"),
-        "name": safe_name(job.name),
-        "max_bytes": max_bytes,
-        "packed_max_bytes": PACKED_MAX_BYTES,
-        "mode": options.get("package") or "auto",
-        "report_only": bool(options.get("check_only")),
-        "ignore_problems": bool(options.get("ignore_problems")),
-    }
-    for name in ("scene", "camera", "view_layer", "frames", "handles"):
-        params[name] = options.get(name)
+    params = pack_params(job.options, flow.folder / "package", safe_name(job.name), max_bytes)
     answer = _run(flow, "pack_scene", source, params)
     report = answer.get("report") or {}
     flow.update(report={**flow.job.report, "preflight": _bounded(report)})
     if answer.get("blocked"):
-        raise _blocked(report)
+        raise blocked(report)
     frames = report.get("frames") or {}
     return {
         "path": answer.get("path"),
@@ -140,13 +130,32 @@ def _pack(flow: Flow, max_bytes: int) -> dict[str, Any]:
     }
 
 
+def pack_params(
+    options: dict[str, Any], output: Path, name: str, max_bytes: int
+) -> dict[str, Any]:
+    """What recipe ``pack_scene`` is told: a job's options, the folder and name of the package."""
+    params: dict[str, Any] = {
+        "output": str(output),
+        "name": name,
+        "max_bytes": max_bytes,
+        "packed_max_bytes": PACKED_MAX_BYTES,
+        "mode": options.get("package") or "auto",
+        "report_only": bool(options.get("check_only")),
+        "ignore_problems": bool(options.get("ignore_problems")),
+    }
+    for option in ("scene", "camera", "view_layer", "frames", "handles"):
+        params[option] = options.get(option)
+    return params
+
+
 def _bounded(report: dict[str, Any]) -> dict[str, Any]:
     """The report as the store keeps it; preflight.json beside the package has all of it."""
     used = report.get("dependencies") or []
     return {**report, "dependencies": used[:_MOST_DEPENDENCIES], "dependency_count": len(used)}
 
 
-def _blocked(report: dict[str, Any]) -> ProblemError:
+def blocked(report: dict[str, Any]) -> ProblemError:
+    """The problem of a scene whose check found what would break the render."""
     stops = [one for one in report.get("findings") or [] if one.get("severity") == "blocking"]
     first = stops[0] if stops else {}
     more = f" And {len(stops) - 1} more." if len(stops) > 1 else ""

@@ -51,10 +51,23 @@ def credits_text(credits: float) -> str:
     return f"{number} credit" if credits == 1 else f"{number} credits"
 
 
+def agreement(job: Job) -> str:
+    """What a person agrees to with their yes, as a sentence."""
+    if job.price is not None:
+        return f"It costs {credits_text(job.price)}."
+    about = f"{job.state_text}. " if job.state_text else ""
+    if job.sandboxed:
+        return f"{about}It costs nothing on this computer."
+    # No price list and no estimate are documented: a number is never made up.
+    return f"{about}It uses GPU minutes of your plan; how many is known afterwards."
+
+
 def progress_text(job: Job) -> str:
     """ "12.3 MB of 40.0 MB, 3.1 MB/s", "42 %", or ""."""
     if job.phase_total <= 0:
         return ""
+    if job.phase_unit == "frames":
+        return f"{job.phase_done:.0f} of {job.phase_total:.0f} frames"
     if job.phase_unit == "bytes":
         text = f"{readable_bytes(job.phase_done)} of {readable_bytes(job.phase_total)}"
         return f"{text}, {readable_bytes(job.rate)}/s" if job.rate > 0 else text
@@ -69,6 +82,10 @@ def status_line(job: Job) -> str:
 
 def cost_line(job: Job) -> str:
     """What the job cost, or would cost."""
+    minutes = job.report.get("gpu_minutes")
+    if minutes is not None:
+        used = f"{minutes:.1f} GPU minutes"
+        return f"{used}, pretend ones of the sandbox" if job.sandboxed else f"{used} used"
     if job.credits_charged is not None:
         cost = credits_text(job.credits_charged)
         if job.sandboxed:

@@ -98,14 +98,20 @@ def build_parser() -> argparse.ArgumentParser:
         ("forget", "remove an ended job and its folder from this computer"),
         ("approve", "agree to what a job costs, so that it goes on"),
         ("resolve", "say what became of a job that is in doubt"),
+        ("again", "a new job from what a job sent: missing frames, other frames, or all"),
+        ("override", "send although the check of the scene found something that blocks"),
     ):
         action = actions.add_parser(name, help=text, allow_abbrev=False)
         action.add_argument("id", metavar="ID", help="a job's id, or the beginning of it")
         _add_json(action)
         if name == "show":
             action.add_argument("--wait", action="store_true", help="follow the job to its end")
-        if name in ("approve", "show"):
+        if name in ("approve", "show", "again"):
             action.add_argument("--yes", action="store_true", help="agree without being asked")
+        if name == "again":
+            which = action.add_mutually_exclusive_group()
+            which.add_argument("--frames", metavar="1-9,12", help="these frames")
+            which.add_argument("--missing", action="store_true", help="those that did not come")
         if name == "resolve":
             found = action.add_mutually_exclusive_group(required=True)
             found.add_argument("--remote", metavar="ID", help="the service has it, under this id")
@@ -114,6 +120,26 @@ def build_parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="the service does not have it: send it again (it may cost again)",
             )
+
+    adopt = actions.add_parser(
+        "adopt", help="follow a job that was started elsewhere", allow_abbrev=False
+    )
+    adopt.add_argument("remote", metavar="ID", nargs="?", help="the service's id; none: list them")
+    adopt.add_argument("--from", dest="service", default="renderjuice", metavar="SERVICE")
+    adopt.add_argument("--sandbox", action="store_true", help="from the sandbox")
+    adopt.add_argument("--out", metavar="DIR", help="folder for the results")
+    adopt.add_argument("--wait", action="store_true", help="follow the job to its end")
+    adopt.add_argument("--yes", action="store_true", help="agree to what the job costs")
+    _add_json(adopt)
+
+    pack = commands.add_parser(
+        "pack", help="check and pack a .blend as for a farm, without sending it", allow_abbrev=False
+    )
+    pack.add_argument("file", metavar="FILE", help="a .blend")
+    pack.add_argument("--out", required=True, metavar="DIR", help="folder for the package")
+    pack.add_argument("--to", default="renderjuice", metavar="SERVICE", help=argparse.SUPPRESS)
+    pack.add_argument("--option", nargs="+", action="extend", metavar="KEY=VALUE")
+    _add_json(pack)
 
     services = commands.add_parser("services", help="services, keys, limits, prices, options")
     services.add_argument(
@@ -207,6 +233,10 @@ def _run(args: argparse.Namespace) -> int:
         from .send import send
 
         return send(args)
+    if command == "pack":
+        from .pack import pack
+
+        return pack(args)
     if command == "jobs":
         from .jobs import jobs
 

@@ -69,7 +69,7 @@ def _key_is_on_its_way(store: Store, job: Job) -> bool:
 
 def _settle(store: Store, job: Job, yes: bool) -> bool:
     """True when the job goes on: agreed to by ``--yes`` or by the person at the terminal."""
-    if job.state is not State.AWAITING_APPROVAL or job.price is None:
+    if job.state is not State.AWAITING_APPROVAL:
         return False
     if not yes and not (can_ask() and ask_price(job)):
         return False
@@ -91,13 +91,23 @@ def ask(question: str) -> bool:
 
 
 def ask_price(job: Job) -> bool:
-    """Ask whether the job may cost what it will cost."""
+    """Ask for the yes that the job waits for."""
     from ..services import SERVICES
 
     service = SERVICES.get(job.service)
     label = service.label if service else job.service
-    cost = words.credits_text(job.price or 0)
-    return ask(f"Converting “{job.name}” at {label} costs {cost}. Go on?")
+    if job.price is None:
+        say_report(job)
+    return ask(f"“{job.name}” at {label}: {words.agreement(job)} Go on?")
+
+
+def say_report(job: Job) -> None:
+    """What was found out about the scene: by our check, and by the service's."""
+    for part in ("preflight", "analysis"):
+        for finding in job.report.get(part, {}).get("findings") or []:
+            say(f"  {finding.get('severity', ''):8} {finding.get('sentence', '')}")
+            if finding.get("hint"):
+                say(f"{'':11}{finding['hint']}")
 
 
 class _WorkerWatch:

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from pathlib import Path
 
-from .. import commands, launch, words
+from .. import commands, followups, launch, words
 from ..jobs import Job, State
 from ..paths import data_home, ensure_home, job_folder
 from ..problems import Category, ProblemError
+from ..services import SERVICES
 from ..store import Store
 from . import OK, PERSON
 from .follow import ask_price, can_ask
@@ -23,6 +25,10 @@ def jobs(args: argparse.Namespace) -> int:
     with Store.open(ensure_home(data_home())) as store:
         if args.action is None:
             return _list(store, args.json)
+        if args.action == "adopt":
+            from . import adopt
+
+            return adopt.adopt(store, args)
         job = store.find(args.id)
         return {
             "show": _show,
@@ -31,6 +37,8 @@ def jobs(args: argparse.Namespace) -> int:
             "forget": _forget,
             "approve": _approve,
             "resolve": _resolve,
+            "again": _again,
+            "override": _override,
         }[args.action](store, job, args)
 
 
@@ -77,6 +85,9 @@ def _show(store: Store, job: Job, args: argparse.Namespace) -> int:
         print(f"{'result':15} {result.path}  ({result.kind}, {result.bytes} bytes)")
     for note in job.notes:
         print(f"{'note':15} {note}")
+    for part, label in (("preflight", "found"), ("analysis", "farm found")):
+        for finding in job.report.get(part, {}).get("findings") or []:
+            print(f"{label:15} {finding.get('severity', '')}: {finding.get('sentence', '')}")
     if job.problem is not None:
         describe_problem(job.problem)
     return OK
@@ -104,7 +115,8 @@ def _cancel(store: Store, job: Job, args: argparse.Namespace) -> int:
     commands.cancel(store, job.id)
     launch.ensure_worker(store.home)
     text = f"{job.short_id} is being stopped."
-    if job.remote_id and not job.sandboxed:
+    service = SERVICES.get(job.service)
+    if job.remote_id and not job.sandboxed and not (service and service.cancel_at):
         # Rigyd's API has no call that stops a conversion (contract, open question 12).
         text += " What runs at the service goes on there, and is charged."
     return _answer(store, job, args, text)
@@ -135,8 +147,32 @@ def _approve(store: Store, job: Job, args: argparse.Namespace) -> int:
     # Typing “approve” without a terminal is agreement enough: the price is in the job.
     commands.approve(store, job.id)
     launch.ensure_worker(store.home)
-    cost = words.credits_text(job.price or 0)
-    return _answer(store, job, args, f"{job.short_id} goes on; agreed to {cost}.")
+    agreed = "agreed" if job.price is None else f"agreed to {words.credits_text(job.price)}"
+    return _answer(store, job, args, f"{job.short_id} goes on; {agreed}.")
+
+
+def _again(store: Store, job: Job, args: argparse.Namespace) -> int:
+    frames = args.frames
+    if args.missing:
+        frames = str(job.report.get("frames", {}).get("missing") or "")
+        if not frames:
+            raise ProblemError(
+                Category.INPUT,
+                f"No frames of “{job.name}” are missing.",
+                "Name frames with --frames, or leave both out for all.",
+            )
+    new = followups.again(store, job.id, frames=frames)
+    if args.yes:
+        store.update_job(new.id, approved_credits=math.inf)
+    launch.ensure_worker(store.home)
+    what = f"frames {frames}" if frames else "all frames"
+    return _answer(store, new, args, f"{new.short_id} renders {what} of what {job.short_id} sent.")
+
+
+def _override(store: Store, job: Job, args: argparse.Namespace) -> int:
+    followups.override(store, job.id)
+    launch.ensure_worker(store.home)
+    return _answer(store, job, args, f"{job.short_id} is sent in spite of what was found.")
 
 
 def _resolve(store: Store, job: Job, args: argparse.Namespace) -> int:

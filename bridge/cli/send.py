@@ -14,14 +14,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from .. import commands, launch, words
+from .. import commands, followups, launch, words
 from ..jobs import SANDBOX, Job, State
 from ..paths import data_home, ensure_home, job_folder, writable
 from ..problems import Category, Problem, ProblemError
 from ..services import SERVICES, Service
 from ..store import Store
 from . import INTERRUPTED, OK, inputs, options
-from .follow import follow
+from .follow import follow, say_report
 from .output import describe_problem, emit, job_code, refused_code, say
 
 
@@ -41,10 +41,16 @@ def send(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     service = service_named(args.to)
     source, notes = inputs.check(args.file, service, args.select)
+    if args.select and service.scope == "scene":
+        raise ProblemError(
+            Category.INPUT,
+            f"--select does not work with {service.label}: it takes the whole scene.",
+            "Choose with --option scene=, camera= and view_layer=.",
+        )
     values = options.parse(service, args.option)
-    out = _out_folder(args.out)
+    out = out_folder(args.out)
     is_blend = source.suffix.lower() == inputs.BLEND
-    blender = _blender() if is_blend else ""
+    blender = blender_program() if is_blend else ""
     with Store.open(ensure_home(data_home())) as store:
         job = Job(
             service=service.name,
@@ -85,7 +91,7 @@ def send(args: argparse.Namespace) -> int:
             if not started:
                 launch.ensure_worker(store.home)  # it may have left in between
             if not args.wait:
-                return _leave(job, args)
+                return leave(job, args)
         except KeyboardInterrupt:
             return _interrupted(store, job, args)
         except ProblemError as error:
@@ -134,13 +140,17 @@ def report(job: Job) -> None:
     for note in job.notes:
         say(f"Note: {note}")
     if job.problem is not None:
+        if followups.blocked(job):
+            say_report(job)
         describe_problem(job.problem)
+        if followups.blocked(job):
+            say(f"  Send it all the same: scene-courier jobs override {job.short_id}")
     if job.state is State.DONE:
         cost = words.cost_line(job)
         say(f"Done: {len(job.results)} files{f', {cost}' if cost else ''}.")
     elif job.state is State.AWAITING_APPROVAL:
-        cost = words.credits_text(job.price or 0)
-        say(f"It costs {cost}; nobody has agreed to that yet, and nothing was sent.")
+        say_report(job)
+        say(f"{words.agreement(job)} Nobody has agreed to that yet.")
         say(f"  Agree:   scene-courier jobs approve {job.short_id}")
         say(f"  Give up: scene-courier jobs cancel {job.short_id}")
     elif job.state is State.IN_DOUBT:
@@ -152,8 +162,8 @@ def report(job: Job) -> None:
         say("Canceled.")
 
 
-def _leave(job: Job, args: argparse.Namespace) -> int:
-    if job.approved_credits is None and not job.sandboxed:
+def leave(job: Job, args: argparse.Namespace) -> int:
+    if job.approved_credits is None and not (job.sandboxed and SERVICES[job.service].priced):
         say("It stops before it costs anything; agree with")
         say(f"  scene-courier jobs approve {job.short_id}")
     say(f"  Follow it:  scene-courier jobs show {job.short_id} --wait")
@@ -164,7 +174,7 @@ def _leave(job: Job, args: argparse.Namespace) -> int:
     return OK
 
 
-def _out_folder(text: str | None) -> Path | None:
+def out_folder(text: str | None) -> Path | None:
     if text is None:
         return None
     if not text.strip():
@@ -183,7 +193,7 @@ def _out_folder(text: str | None) -> Path | None:
     return folder
 
 
-def _blender() -> str:
+def blender_program() -> str:
     """The Blender that packages a .blend: a cheap look, the worker starts it later."""
     asked = os.environ.get("SCENE_COURIER_BLENDER", "").strip()
     if asked:
