@@ -27,3 +27,93 @@ Progress: ``progress(fraction, text, extra)``, ``extra`` is
 Raises ProblemError: INPUT for a scene that cannot be rendered (no camera, an unknown setting),
 BLENDER when a frame fails; the sentence names the frame, the frames before it stay.
 """
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from addon.recipes import pictures, preview_image, render_settings, scene_file
+from addon.recipes.render_outputs import Outputs
+from bridge.problems import Category, ProblemError
+
+Progress = Callable[..., None]
+
+
+def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Open, change, render, tell; see the module's text."""
+    frames = list(dict.fromkeys(int(number) for number in params["frames"]))
+    progress(0.0, "Opening the scene")
+    scene = scene_file.open_scene(Path(params["input"]))
+    config = params.get("config") or {}
+    notes = render_settings.apply(scene, config, str(params.get("device") or "CPU"))
+    scene_file.require_picture(scene)
+    outputs = Outputs(scene, Path(params["output"]))
+    todo = [frame for frame in frames if not outputs.present(frame)]
+    kept, spent = len(frames) - len(todo), 0.0
+    try:
+        for done, frame in enumerate(todo, kept):
+            told = {"frame": frame, "done": done, "total": len(frames)}
+            progress(done / len(frames), f"Rendering frame {frame}", {**told, "begun": True})
+            begin = time.monotonic()
+            _render(scene, frame, outputs)
+            files = [outputs.relative(path) for path in outputs.settle(frame)]
+            seconds = time.monotonic() - begin
+            spent += seconds
+            told.update(done=done + 1, seconds=round(seconds, 3), files=files)
+            progress((done + 1) / len(frames), f"Frame {frame} is done", told)
+    finally:
+        outputs.close()
+    color = render_settings.color(scene)
+    return {
+        "frames": [{"frame": frame, "files": outputs.told(frame)} for frame in frames],
+        "compositor": outputs.compositor(),
+        "rendered": len(todo),
+        "kept": kept,
+        "seconds": round(spent, 3),
+        "finalConfig": {**render_settings.read(scene), "frameRanges": scene_file.ranges(frames)},
+        "color": color,
+        "fps": render_settings.fps(scene),
+        "preview": _preview(params.get("preview"), frames, outputs, color),
+        "notes": notes,
+    }
+
+
+def _render(scene: Any, frame: int, outputs: Outputs) -> None:
+    """Render one frame into the staging folder.
+
+    As a still image: the scene's own range stays, which simulations and drivers may read. The frame
+    is set on the scene first, so that what is animated on the scene itself holds too.
+    """
+    scene.frame_set(frame)
+    outputs.aim(frame)
+    try:
+        answer = bpy.ops.render.render(write_still=True, scene=scene.name)
+        why = "" if "FINISHED" in answer else f"Blender answered {answer}"
+    except RuntimeError as error:
+        why = str(error).strip() or "RuntimeError"
+    if why:
+        raise ProblemError(
+            Category.BLENDER,
+            f"Frame {frame} could not be rendered.",
+            "Render this frame on your own computer; what Blender says there helps to find it.",
+            f"frame {frame}: {why[-300:]}",
+        )
+
+
+def _preview(path: Any, frames: list[int], outputs: Outputs, color: dict[str, Any]) -> str | None:
+    """A small picture of the middle frame. A nicety: without one the frames are as good."""
+    if not path or not frames:
+        return None
+    files = outputs.expected(frames[len(frames) // 2])
+    try:
+        source = next(iter(files.values()))
+        pictures.develop(source, Path(path), color, preview_image.LONGEST)
+    except (ProblemError, OSError, RuntimeError) as error:
+        print(f"no preview: {error}", flush=True)
+        return None
+    return str(path)
