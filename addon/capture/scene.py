@@ -123,9 +123,8 @@ def check(context: bpy.types.Context, options: dict[str, Any] | None) -> list[Pr
     known = cameras(scene)
     if wanted and wanted not in known:
         found.append(_unknown("camera", wanted, known))
-    elif not wanted and scene.camera is None and not renders_strips(scene):
-        if not wishes.get("ignore_problems"):
-            found.append(_no_camera(known))
+    elif not wanted and scene.camera is None and not wishes.get("ignore_problems"):
+        found += [] if renders_strips(scene) else [_no_camera(known)]
     layer = wishes.get("view_layer")
     if layer and layer not in scene.view_layers:
         found.append(_unknown("view layer", layer, [one.name for one in scene.view_layers]))

@@ -31,8 +31,8 @@ _SIZE = re.compile(r"\s*(\d+)\s*[xX×,]\s*(\d+)\s*")
 class Facts:
     """One scene as it will be rendered.
 
-    ``frames`` is None when the wanted range cannot be read (``frames_problem`` says why). ``layers``
-    are the view layers that are rendered. ``size`` is width and height in pixels at 100 %.
+    ``frames`` is None when the wanted range cannot be read (``frames_problem`` says why).
+    ``layers`` are the view layers that are rendered. ``size`` is width and height at 100 %.
     """
 
     scene: Any
