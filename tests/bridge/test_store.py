@@ -209,3 +209,18 @@ def test_a_full_disk_is_told_as_such(store: Store) -> None:
     database.execute("PRAGMA max_page_count=100000")
     assert store.insert_job(Job(service="rigyd", name="a")).revision > 0
     assert [job.name for job in store.jobs()] == ["a"]
+
+
+def test_a_store_of_the_first_schema_gains_what_came_later(tmp_path: Path) -> None:
+    job = Job("rigyd", "old")
+    with Store.open(tmp_path) as store:
+        store.insert_job(job)
+    db = sqlite3.connect(tmp_path / "courier.sqlite")
+    db.execute("ALTER TABLE jobs DROP COLUMN report")
+    db.execute("PRAGMA user_version=1000")
+    db.close()
+    with Store.open(tmp_path) as store:
+        assert store.job(job.id).report == {}
+        assert store.update_job(job.id, report={"frames": {"count": 3}}).report["frames"]
+    with Store.open(tmp_path) as store:
+        assert store.job(job.id).report == {"frames": {"count": 3}}

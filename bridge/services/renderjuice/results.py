@@ -20,7 +20,7 @@ from ...jobs import Result, State
 from ...problems import Category, ProblemError
 from . import follow
 from .client import outputs_deleted
-from .downloads import Downloads, fetch_all, frame_numbers, missing_frames
+from .downloads import Downloads, fetch_all, frame_numbers
 
 if TYPE_CHECKING:
     from .client import RenderjuiceClient
@@ -36,17 +36,20 @@ def fetch(flow: Flow, client: RenderjuiceClient, remote_id: str, final: dict[str
     paid for: they are fetched all the same, as far as they are offered.
     """
     trouble = _trouble(flow, final)
-    offered = _offered(flow, client, remote_id, final, trouble)
-    if trouble is not None and not (offered.frames or offered.passes):
-        raise trouble
+    arrived = flow.answer("frames")
+    if arrived is None:
+        offered = _offered(flow, client, remote_id, final, trouble)
+        if trouble is not None and not (offered.frames or offered.passes):
+            raise trouble
+        target = Path(place(flow))
+        arrived = flow.step(
+            "frames",
+            lambda: _download(flow, client, remote_id, offered, target),
+            state=State.DOWNLOADING,
+        )
     target = Path(place(flow))
-    arrived = flow.step(
-        "frames",
-        lambda: _download(flow, client, remote_id, offered, target),
-        state=State.DOWNLOADING,
-    )
-    kept = [Result(**item) for item in arrived]
-    _tell_missing(flow, kept, target)
+    kept = [Result(**item) for item in arrived["results"]]
+    _tell_missing(flow, of(arrived["numbers"]), target)
     results = [*_joined(flow, kept), _last_answer(flow, target)]
     if trouble is not None:
         flow.update(results=results)
@@ -74,8 +77,6 @@ def _offered(
     trouble: ProblemError | None,
 ) -> Downloads:
     """What can be downloaded now; waits a little where a completed job offers nothing yet."""
-    if flow.finished("frames"):
-        return client.downloads(remote_id) if trouble is None else _anything(client, remote_id)
     if trouble is not None:
         return _anything(client, remote_id)
     if outputs_deleted(final):
@@ -114,36 +115,47 @@ def _nothing(sentence: str) -> ProblemError:
 
 def _download(
     flow: Flow, client: RenderjuiceClient, remote_id: str, offered: Downloads, target: Path
-) -> list[dict[str, Any]]:
-    """Fetch frames, outputs of the compositor and the video; answers results as plain data."""
-    wanted = offered if flow.job.options.get("video", True) else offered.without_videos()
-    return [
-        Result(str(one.path), one.bytes, one.kind).to_dict()
-        for one in fetch_all(
+) -> dict[str, Any]:
+    """Fetch frames, outputs of the compositor and the video.
+
+    Answers ``{"results": [...], "numbers": [...]}``: what lies where, and which frames that is.
+    """
+    from .flow import expected_frames
+
+    groups = [("frame", offered.frames, target), ("pass", offered.passes, target / "passes")]
+    if flow.job.options.get("video", True):
+        groups.append(("video", offered.videos, target))
+    results = []
+    for kind, outputs, folder in groups:
+        if not outputs:
+            continue
+        fetch_all(
             client,
             remote_id,
-            wanted,
-            target,
+            outputs,
+            folder,
             parallel=max(4, flow.settings.parallel_transfers),
-            on_file=lambda done, total: _say(flow, done, total),
+            on_file=lambda _path, done, total: _say(flow, done, total),
             on_progress=flow.progress,
             cancelled=flow.canceled,
         )
-    ]
+        for output in outputs:
+            path = folder / output.path
+            results.append(Result(str(path), path.stat().st_size, kind).to_dict())
+    numbers = frame_numbers(offered.frames, expected_frames(flow))
+    return {"results": results, "numbers": sorted(numbers)}
 
 
 def _say(flow: Flow, done: int, total: int) -> None:
     flow.job.state_text = f"{done} of {total} files"
 
 
-def _tell_missing(flow: Flow, kept: list[Result], target: Path) -> None:
+def _tell_missing(flow: Flow, got: FrameRanges, target: Path) -> None:
     """Compare with the frames that were asked for; says which are missing."""
     from .flow import expected_frames
 
-    numbers = frame_numbers([Path(item.path).name for item in kept if item.kind == "frame"])
     asked = expected_frames(flow)
-    missing = missing_frames(asked, numbers) if asked is not None else FrameRanges()
-    got = of(sorted(numbers))
+    missing = asked.minus(got) if asked is not None and got else FrameRanges()
     flow.update(
         report={
             **flow.job.report,
@@ -156,17 +168,17 @@ def _tell_missing(flow: Flow, kept: list[Result], target: Path) -> None:
             },
         }
     )
-    if missing:
-        flow.note(f"{missing.count} of {asked.count if asked else 0} frames are missing: "
-                  f"{missing.short()[:200]}.")  # fmt: skip
+    if missing and asked is not None:
+        flow.note(f"{missing.count} of {asked.count} frames are missing: {missing.short()[:200]}.")
 
 
 def _joined(flow: Flow, kept: list[Result]) -> list[Result]:
     """With the frames of the job that these complete, where both lie in one folder."""
     earlier = flow.store.job(str(flow.job.origin.get("again") or ""))
     mine = {item.path for item in kept}
-    if earlier is None or earlier.report.get("frames", {}).get("folder") != (
-        flow.job.report["frames"]["folder"]
+    if (
+        earlier is None
+        or earlier.report.get("frames", {}).get("folder") != (flow.job.report["frames"]["folder"])
     ):
         return kept
     others = [
