@@ -87,7 +87,7 @@ def open_capture(
         caches.put_disk_caches(entries, folder / "restored", capture["blend"], frame)
         _open_again(capture["blend"], folder, scripts=trusted)
     notes += put_back_images(capture.get("images", []), folder)
-    notes += _put_back_functions(capture, trusted)
+    notes += put_back_functions(capture, trusted)
     activate(capture)
     notes += caches.replay(bpy.context.scene, entries, say)
     return list(dict.fromkeys(notes))
@@ -189,7 +189,7 @@ def _replace_pixels(image: bpy.types.Image, path: Path) -> None:
 # Scripts
 
 
-def _put_back_functions(capture: dict[str, Any], trusted: bool) -> list[str]:
+def put_back_functions(capture: dict[str, Any], trusted: bool) -> list[str]:
     """Run again the texts that gave drivers their functions; only in a file the artist trusts.
 
     A driver whose function stays missing would set its property to zero: it is switched off, and
