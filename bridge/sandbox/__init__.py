@@ -4,10 +4,10 @@
     serve(state_dir)                      serve until interrupted (``scene-courier sandbox``)
     with Sandbox(state_dir) as box: ...   the same in this process, on threads (tests)
 
-``box.rigyd.base_url`` and ``box.rigyd.api_key`` are all that a client needs. Keys, jobs, credits
-and files lie in ``state_dir`` and survive a restart; ``state_dir/address.json`` (private) tells
-where a running sandbox is. One sandbox per folder. Finished jobs are kept, at most 200 and 4 GiB,
-and at least an hour.
+``box.rigyd.base_url`` and ``box.rigyd.api_key`` are all that a client needs, ``box.renderjuice``
+has the same. Keys, jobs, credits and files lie in ``state_dir`` and survive a restart;
+``state_dir/address.json`` (private) tells where a running sandbox is. One sandbox per folder.
+Finished jobs are kept, of Rigyd at most 200 and 4 GiB, and at least an hour.
 
 This package stands in for the vendors, so it shares no code with ``bridge.services``: shared code
 would hide shared mistakes. It listens on the loopback address only.
@@ -19,6 +19,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 import signal
 import threading
@@ -34,12 +35,16 @@ from .faults import FaultPlan
 if TYPE_CHECKING:
     from ..blender import BlenderProgram
     from .convert import Converter
+    from .renderjuice import Renderjuice
+    from .renderjuice_work import Renderer
     from .rigyd import Rigyd
 
 __all__ = ["SERVICES", "FaultPlan", "Sandbox", "serve"]
 
-# What can be served, with the prefix of each service's keys. Glossi and Renderjuice come here.
-SERVICES = {"rigyd": "rgyd_test_"}
+# What can be served, with the prefix of each service's keys. Glossi comes here.
+SERVICES = {"rigyd": "rgyd_test_", "renderjuice": "RJ-"}
+# A signed URL opens what it names: its signature is not noted.
+_SIGNED = re.compile(r"((?:^|&)[^=&]*Signature=)[^&]*", re.IGNORECASE)
 Faults = FaultPlan | dict[str, Any] | Path | str | None
 
 
@@ -47,26 +52,35 @@ class Sandbox:
     """The sandbox in this process; a context manager.
 
     ``port`` 0 takes the port of the last run if it is free, else any. ``faults`` is a fault plan
-    (see ``faults``), an object, or a file. ``converter`` replaces the headless Blender; without it
-    ``program`` (or SCENE_COURIER_BLENDER, or this Python's bpy) does the work. ``parallel``
-    conversions run at once, each for at most ``timeout`` seconds.
+    (see ``faults``), an object, or a file. ``converter`` (Rigyd) and ``renderer`` (Renderjuice)
+    replace the headless Blender; without them ``program`` (or SCENE_COURIER_BLENDER, or this
+    Python's bpy) does the work. ``parallel`` conversions run at once, each for at most ``timeout``
+    seconds; ``renders`` renders run at once and ``queue`` more may wait. ``ways`` are those of
+    Renderjuice that its documentation leaves open (see ``renderjuice_ways``). ``webhook`` is where
+    its events go, an address on this computer; None leaves it as it was last set, "" ends it.
 
     Raises ProblemError when the folder is in use, not writable, or the port is taken.
     """
 
     rigyd: Rigyd
+    renderjuice: Renderjuice
 
     def __init__(
         self,
         state_dir: Path,
         *,
         port: int = 0,
-        services: Iterable[str] = ("rigyd",),
+        services: Iterable[str] = tuple(SERVICES),
         faults: Faults = None,
         program: BlenderProgram | None = None,
         converter: Converter | None = None,
+        renderer: Renderer | None = None,
         parallel: int = 1,
+        renders: int = 1,
+        queue: int = 20,
         timeout: float = 1800.0,
+        ways: dict[str, Any] | None = None,
+        webhook: str | None = None,
     ) -> None:
         self.state_dir = Path(state_dir)
         self.stopping = threading.Event()
@@ -76,7 +90,11 @@ class Sandbox:
         self._names = tuple(services)
         self._converter = converter
         self._program = program
+        self._renderer = renderer
         self._parallel = parallel
+        self._renders, self._queue = renders, queue
+        self._ways = ways
+        self._webhook = webhook
         self._timeout = timeout
         self._requests: deque[dict[str, Any]] = deque(maxlen=20_000)
         self._journal_lock = threading.Lock()
@@ -96,20 +114,13 @@ class Sandbox:
 
     def start(self) -> Sandbox:
         """Take the folder, open the port, begin to serve on threads."""
-        from .convert import BlenderConverter
-        from .rigyd import Rigyd
-
         self._take_folder()
         try:
             self._server = self._listen()
-            converter = self._converter or BlenderConverter(self._program)
             for name in self._names:
                 folder = self.state_dir / name
                 folder.mkdir(mode=0o700, exist_ok=True)
-                key = _key(self.state_dir / "credentials.json", name)
-                service = Rigyd(
-                    self, folder, key, converter, parallel=self._parallel, timeout=self._timeout
-                )
+                service = getattr(self, f"_make_{name}")(folder)
                 self.services[name] = service
                 setattr(self, name, service)
             self._apply_plan()
@@ -127,8 +138,41 @@ class Sandbox:
             raise
         return self
 
+    def _make_rigyd(self, folder: Path) -> Rigyd:
+        from .convert import BlenderConverter
+        from .rigyd import Rigyd
+
+        return Rigyd(
+            self,
+            folder,
+            self._secret("rigyd", SERVICES["rigyd"]),
+            self._converter or BlenderConverter(self._program),
+            parallel=self._parallel,
+            timeout=self._timeout,
+        )
+
+    def _make_renderjuice(self, folder: Path) -> Renderjuice:
+        from .renderjuice import Renderjuice
+        from .renderjuice_work import KNOWN_BLENDERS, BlenderRenderer
+
+        known = self.state_dir / KNOWN_BLENDERS
+        service = Renderjuice(
+            self,
+            folder,
+            self._secret("renderjuice", SERVICES["renderjuice"]),
+            self._renderer or BlenderRenderer(self._program, known),
+            storage_secret=self._secret("renderjuice_storage"),
+            hook_secret=self._secret("renderjuice_webhook", "whsec_"),
+            renders=self._renders,
+            queue=self._queue,
+            ways=self._ways,
+        )
+        if self._webhook is not None:
+            service.set_webhook(self._webhook)
+        return service
+
     def stop(self) -> None:
-        """Stop serving, kill a running conversion (its job starts again next time), let go."""
+        """Stop serving, kill a running Blender (its job goes on next time), let go."""
         self.stopping.set()
         if self._server is not None:
             if self._thread is not None:
@@ -156,14 +200,20 @@ class Sandbox:
         return f"http://127.0.0.1:{self._server.port}"
 
     def address(self) -> dict[str, dict[str, str]]:
-        """{service: {"base_url", "api_key"}}: what a client needs."""
-        return {
+        """{service: {"base_url", "api_key"}}: what a client needs.
+
+        Renderjuice's entry has "webhook_secret" as well while events are sent.
+        """
+        found = {
             name: {"base_url": service.base_url, "api_key": service.api_key}
             for name, service in self.services.items()
         }
+        if "renderjuice" in found and self.renderjuice.hook.url:
+            found["renderjuice"]["webhook_secret"] = self.renderjuice.hook.secret
+        return found
 
     def idle_seconds(self) -> float:
-        """How long nothing was asked and nothing was converted."""
+        """How long nothing was asked and nothing was worked on."""
         if any(service.busy for service in self.services.values()):
             self.touch()
         return time.monotonic() - self._last_use
@@ -180,17 +230,16 @@ class Sandbox:
         self._apply_plan()
 
     def _apply_plan(self) -> None:
-        if self.plan.credits is not None:
-            for service in self.services.values():
-                service.store.set_setting("credits", self.plan.credits)
+        if self.plan.credits is not None and "rigyd" in self.services:
+            self.rigyd.store.set_setting("credits", self.plan.credits)
 
     def journal(self) -> dict[str, Any]:
         """What was seen: {"paid_submits", "credits", "requests": [...]}.
 
-        ``paid_submits`` counts accepted paid submits since the folder is new. A request has n,
-        method, path, query, status, client, authorization (whether the header was there),
-        received (bytes of its body), body_complete, job_id and paid (for an accepted submit),
-        fault, cut, started, ended. Keys are never in it.
+        ``paid_submits`` counts accepted paid submits and started renders since the folder is new.
+        A request has n, method, path, query, status, client, authorization (whether the header was
+        there), received (bytes of its body), body_complete, job_id and paid (for an accepted
+        submit), fault, cut, started, ended. Keys and signatures are never in it.
         """
         with self._journal_lock:
             entries = [dict(entry) for entry in self._requests]
@@ -201,7 +250,7 @@ class Sandbox:
         stores = [service.store for service in self.services.values()]
         return {
             "paid_submits": sum(store.paid_submits for store in stores),
-            "credits": {name: service.store.credits for name, service in self.services.items()},
+            "credits": {"rigyd": self.rigyd.store.credits} if "rigyd" in self.services else {},
             "requests": entries,
         }
 
@@ -210,7 +259,7 @@ class Sandbox:
         entry: dict[str, Any] = {
             "method": method,
             "path": target.path,
-            "query": target.query,
+            "query": _SIGNED.sub(r"\1***", target.query),
             "status": None,
             "client": headers.get("X-Rigyd-Client"),
             "authorization": "Authorization" in headers,
@@ -266,6 +315,17 @@ class Sandbox:
         # One that was killed left its address behind; nobody must take it for this one's.
         (self.state_dir / "address.json").unlink(missing_ok=True)
 
+    def _secret(self, name: str, prefix: str = "") -> str:
+        """A key of this folder: made once, kept in a private file."""
+        path = self.state_dir / "credentials.json"
+        keys: dict[str, str] = {}
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            keys = dict(json.loads(path.read_text(encoding="utf-8")))
+        if not keys.get(name) or not str(keys[name]).startswith(prefix):
+            keys[name] = prefix + secrets.token_urlsafe(32)
+            _write_private(path, json.dumps(keys))
+        return str(keys[name])
+
     def _listen(self) -> Any:
         from .server import Server
 
@@ -296,9 +356,10 @@ def serve(
     state_dir: Path,
     *,
     port: int = 0,
-    services: Iterable[str] = ("rigyd",),
+    services: Iterable[str] = tuple(SERVICES),
     faults: Faults = None,
     program: BlenderProgram | None = None,
+    webhook: str | None = None,
     on_ready: Callable[[dict[str, dict[str, str]]], None] | None = None,
     idle_exit: float | None = None,
 ) -> None:
@@ -314,7 +375,12 @@ def serve(
             previous[number] = signal.signal(number, lambda *_: done.set())
     try:
         with Sandbox(
-            state_dir, port=port, services=services, faults=faults, program=program
+            state_dir,
+            port=port,
+            services=services,
+            faults=faults,
+            program=program,
+            webhook=webhook,
         ) as box:
             if on_ready is not None:
                 on_ready(box.address())
@@ -324,17 +390,6 @@ def serve(
     finally:
         for known, handler in previous.items():
             signal.signal(known, handler)
-
-
-def _key(path: Path, service: str) -> str:
-    """The service's key: made once, kept in a private file."""
-    keys: dict[str, str] = {}
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        keys = dict(json.loads(path.read_text(encoding="utf-8")))
-    if not str(keys.get(service, "")).startswith(SERVICES[service]):
-        keys[service] = SERVICES[service] + secrets.token_urlsafe(32)
-        _write_private(path, json.dumps(keys))
-    return keys[service]
 
 
 def _write_private(path: Path, text: str) -> None:

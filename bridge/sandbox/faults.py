@@ -23,11 +23,15 @@ A plan is a JSON object (``scene-courier sandbox --faults FILE``, ``Sandbox(faul
 with Content-Length and byte ranges (the service streams them), ``max_upload_bytes`` is the limit
 of a 413 (default 524288000), ``image_field`` is the only name accepted for images (default: both).
 
-Which requests a rule takes: ``method`` (default any), ``path`` below the API's base, where ``*``
-stands for one segment and ``**`` for any number (default any; assets are "/assets/**"), ``query``
-(parameters that must have these values), ``nth`` (the how manieth request that fits, from 1: a
-number or a list), ``times`` (at most so often). Each rule counts on its own; of several armed ones
-the first acts.
+``ways`` chooses, for what Renderjuice's documentation leaves open, how it is done here (see
+``renderjuice_ways``), for example {"errors": "html", "cancel_timing": "later"}.
+
+Which requests a rule takes: ``service`` and ``method`` (default any), ``path`` below the API's
+base, where ``*`` stands for one segment and ``**`` for any number (default any; Rigyd's assets are
+"/assets/**", Renderjuice's uploads "/storage/uploads/**", its outputs "/storage/jobs/**"),
+``query`` (parameters that must have these values), ``nth`` (the how manieth request that fits, from
+1: a number or a list), ``times`` (at most so often). Each rule counts on its own; of several armed
+ones the first acts.
 
 When it acts, ``when``: "early", before the body is read and anything is done; "received", when the
 whole body has come, with nothing done; "done", when the request was carried out and only its
@@ -39,22 +43,28 @@ What it does:
                              {"error": {"message", "name"}}, "data" {"data": {"error"}}, "message"
                              {"message"}, "text" (no JSON)
   html: true                 an HTML page of a proxy with that status
+  expired: true              the XML of an object store whose signed URL has expired (403)
   garbage: true              JSON that breaks off, with status 200 unless given
   delay                      seconds to wait before answering
   cut                        break the connection: "before_headers", "after_headers", or after that
-                             many bytes of the answer's body; ``reset: true`` as a reset
+                             many bytes of the answer's body (or a share, as "90%");
+                             ``reset: true`` as a reset
   lose_answer: true          the same as when "done" and cut "before_headers": carried out, unheard
-  cut_upload                 break the connection after that many bytes of the request's body
-  truncate                   an answer's body shortened to so many bytes, correctly framed
+  cut_upload                 break the connection after that many bytes of the request's body, or
+                             after a share of it, as "90%"
+  truncate                   an answer's body shortened to so many bytes, or to a share, as "50%";
+                             correctly framed
   read_rate, send_rate       bytes per second at which the body is read, the answer sent
-  patch, remove, wrap        of a JSON answer's ``data`` (each item, if a list): set these keys;
-                             drop these keys; put it below this key
+  patch, remove, wrap        of a JSON answer's ``data``, else its ``jobs``, else all of it (each
+                             item, if a list): set these keys; drop these keys; put it below this
+                             key
   zip                        instead of the result: "garbage", "corrupt", "empty", "traversal",
                              "absolute", "symlink", "no_main", "oversize" (``zip_bytes``, default
                              256 MiB, of zeros)
   job                        for a submit: what becomes of the job: {"fail": text, "at": fraction},
                              {"stuck": status, "progress": n}, {"mjcf": false}, {"seconds": n} (it
-                             takes at least so long)
+                             takes at least so long). Renderjuice's (``renderjuice_fate``) may be
+                             given with its create, validate or render
 
 Counters live in memory: a restart begins anew. Everything that a plan does not name is honest.
 """
@@ -69,7 +79,8 @@ from pathlib import Path
 from typing import Any
 
 from ..problems import Category, ProblemError
-from .wire import Response, html_response, json_response
+from .renderjuice_ways import checked
+from .wire import Response, html_response, json_response, share, xml_error
 
 _OPTIONS = {
     "credits": int,
@@ -77,10 +88,11 @@ _OPTIONS = {
     "sized_results": bool,
     "max_upload_bytes": int,
     "image_field": str,
+    "ways": dict,
     "rules": list,
 }
-_MATCH = {"method", "path", "query", "nth", "times"}
-_REPLACING = {"status", "error", "html", "garbage", "body"}
+_MATCH = {"service", "method", "path", "query", "nth", "times"}
+_REPLACING = {"status", "error", "html", "garbage", "body", "expired"}
 _CHANGING = {"truncate", "send_rate", "patch", "remove", "wrap", "zip", "lose_answer", "job"}
 _OTHER = {
     "when",
@@ -113,6 +125,7 @@ class Rule:
     """One rule of a plan, with its counters."""
 
     action: dict[str, Any]
+    service: str = ""
     method: str = ""
     pattern: re.Pattern[str] | None = None
     query: dict[str, str] = field(default_factory=dict)
@@ -134,12 +147,16 @@ class Rule:
         if data.get("zip", "empty") not in _ZIPS:
             raise _wrong(f"zip is one of {', '.join(sorted(_ZIPS))}, not {data['zip']!r}")
         cut = data.get("cut", 0)
-        if not isinstance(cut, int) and cut not in ("before_headers", "after_headers"):
+        if not _amount(cut) and cut not in ("before_headers", "after_headers"):
             raise _wrong(f"cut is before_headers, after_headers or a number, not {cut!r}")
+        for name in ("cut_upload", "truncate"):
+            if not _amount(data.get(name, 0)):
+                raise _wrong(f"{name} is a number or a share like 90%, not {data[name]!r}")
         nth = data.get("nth", [])
         path = data.get("path")
         return cls(
             action={key: value for key, value in data.items() if key in _ACTIONS},
+            service=str(data.get("service", "")),
             method=str(data.get("method", "")).upper(),
             pattern=None if path is None else _pattern(str(path)),
             query={name: str(value) for name, value in data.get("query", {}).items()},
@@ -147,8 +164,10 @@ class Rule:
             times=data.get("times"),
         )
 
-    def takes(self, method: str, path: str, query: dict[str, list[str]]) -> bool:
+    def takes(self, service: str, method: str, path: str, query: dict[str, list[str]]) -> bool:
         """Count a request that fits; True when the rule is armed for it."""
+        if service and self.service and self.service != service:
+            return False
         if self.method and self.method != method:
             return False
         if self.pattern is not None and not self.pattern.fullmatch(path):
@@ -159,6 +178,14 @@ class Rule:
         if self.nth and self.seen not in self.nth:
             return False
         return self.times is None or self.acted < self.times
+
+
+def _amount(value: Any) -> bool:
+    """Whether a value is a number of bytes, or a share of them like "90%"."""
+    try:
+        return share(value, 1) is not None
+    except ValueError:
+        return False
 
 
 def _pattern(glob: str) -> re.Pattern[str]:
@@ -194,7 +221,11 @@ class Fault:
         if not _REPLACING & set(action):
             return None
         status = int(action.get("status", 200 if {"garbage", "body"} & set(action) else 500))
-        if action.get("html"):
+        if action.get("expired"):
+            response = xml_error(
+                int(action.get("status", 403)), "AccessDenied", "Request has expired"
+            )
+        elif action.get("html"):
             response = html_response(status, _TITLES.get(status, "Internal Server Error"))
         elif action.get("garbage"):
             response = json_response(status, {})
@@ -223,8 +254,8 @@ class Fault:
         if {"patch", "remove", "wrap"} & set(action):
             response.body = _patched(response.body, action)
         if "truncate" in action:
-            response.body = response.body[: int(action["truncate"])]
-            response.wire["truncate"] = int(action["truncate"])
+            response.body = response.body[: share(action["truncate"], len(response.body))]
+            response.wire["truncate"] = action["truncate"]
         if self.when == "done" and not _REPLACING & set(action):
             response.headers.update({k: str(v) for k, v in action.get("headers", {}).items()})
         return response
@@ -247,14 +278,21 @@ def _patched(body: bytes, action: dict[str, Any]) -> bytes:
         answer = json.loads(body)
     except ValueError:
         return body
-    data = answer.get("data")
+    place = next(
+        (key for key in ("data", "jobs") if isinstance(answer, dict) and key in answer), None
+    )
+    data = answer if place is None else answer[place]
     for item in data if isinstance(data, list) else [data]:
         if isinstance(item, dict):
             item.update(action.get("patch", {}))
             for name in action.get("remove", []):
                 item.pop(name, None)
     if "wrap" in action:
-        answer["data"] = {str(action["wrap"]): data}
+        wrapped = {str(action["wrap"]): data}
+        if place is None:
+            answer = wrapped
+        else:
+            answer[place] = wrapped
     return json.dumps(answer, ensure_ascii=False).encode()
 
 
@@ -276,6 +314,7 @@ class FaultPlan:
         self.sized_results: bool = data.get("sized_results", False)
         self.max_upload_bytes: int | None = data.get("max_upload_bytes")
         self.image_field: str | None = data.get("image_field")
+        self.ways: dict[str, Any] = checked(data.get("ways", {}))
         self._rules = [Rule.parse(rule) for rule in data.get("rules", [])]
         self._lock = threading.Lock()
 
@@ -291,12 +330,14 @@ class FaultPlan:
         except (OSError, ValueError) as error:
             raise _wrong(f"{source}: {error}") from None
 
-    def take(self, method: str, path: str, query: dict[str, list[str]]) -> Fault | None:
+    def take(
+        self, method: str, path: str, query: dict[str, list[str]], service: str = ""
+    ) -> Fault | None:
         """The fault for a request, if a rule is armed for it. Counts the request."""
         with self._lock:
             chosen: Rule | None = None
             for rule in self._rules:
-                if rule.takes(method, path, query) and chosen is None:
+                if rule.takes(service, method, path, query) and chosen is None:
                     chosen = rule
                     rule.acted += 1
             return None if chosen is None else Fault(chosen.action)

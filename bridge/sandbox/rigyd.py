@@ -54,6 +54,7 @@ class Rigyd:
     """The service. ``folder`` keeps its database, key and job folders."""
 
     name = "rigyd"
+    prefix = "/api"
 
     def __init__(
         self, box: Sandbox, folder: Path, api_key: str, converter: Converter, *,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import BinaryIO
 
-from .wire import PIECE, Response
+from .wire import PIECE, Response, share
 
 
 def send(handler: BaseHTTPRequestHandler, response: Response) -> bool:
@@ -27,12 +27,13 @@ def send(handler: BaseHTTPRequestHandler, response: Response) -> bool:
         if handler.command == "HEAD":
             handler.wfile.write(head)
             return True
-        if isinstance(cut, int):
-            handler.wfile.write(head + response.body[:cut])
-            return cut >= len(response.body)
+        most = share(cut, len(response.body))
+        if most is not None:
+            handler.wfile.write(head + response.body[:most])
+            return most >= len(response.body)
         if response.wire.get("send_rate"):
             handler.wfile.write(head)
-            return _send_pieces(handler, response, iter([response.body]), False)
+            return _send_pieces(handler, response, iter([response.body]), False, None)
         handler.wfile.write(head + response.body)
         return True
     with open(response.file, "rb") as file:
@@ -41,7 +42,8 @@ def send(handler: BaseHTTPRequestHandler, response: Response) -> bool:
 
 def _send_file(handler: BaseHTTPRequestHandler, response: Response, file: BinaryIO) -> bool:
     size = os.fstat(file.fileno()).st_size
-    size = min(size, response.wire.get("truncate", size))
+    most = share(response.wire.get("truncate"), size)
+    size = size if most is None else min(size, most)
     start, end = 0, size
     if response.sized:
         response.headers["Accept-Ranges"] = "bytes"
@@ -63,14 +65,18 @@ def _send_file(handler: BaseHTTPRequestHandler, response: Response, file: Binary
         return False
     if handler.command == "HEAD":
         return True
-    return _send_pieces(handler, response, _pieces(file, start, end), chunked)
+    left = share(response.wire.get("cut"), end - start)
+    return _send_pieces(handler, response, _pieces(file, start, end), chunked, left)
 
 
 def _send_pieces(
-    handler: BaseHTTPRequestHandler, response: Response, pieces: Iterator[bytes], chunked: bool
+    handler: BaseHTTPRequestHandler,
+    response: Response,
+    pieces: Iterator[bytes],
+    chunked: bool,
+    left: int | None,
 ) -> bool:
-    cut = response.wire.get("cut")
-    left = cut if isinstance(cut, int) else None
+    """Send; ``left`` is after how many bytes a fault cuts."""
     rate = response.wire.get("send_rate")
     step = max(1, int(rate / 20)) if rate else PIECE
     for whole in pieces:

@@ -32,6 +32,7 @@ from .wire import (
     Request,
     Response,
     json_response,
+    share,
 )
 
 if TYPE_CHECKING:
@@ -177,13 +178,13 @@ class Handler(BaseHTTPRequestHandler):
         return json_response(403, {"error": "This server only answers to loopback host names"})
 
     def _with_faults(self, service: Any, request: Request) -> Response:
-        path = request.path.removeprefix("/api") or "/"
-        fault = self.server.box.plan.take(request.method, path, request.query)
+        path = request.path.removeprefix(service.prefix) or "/"
+        fault = self.server.box.plan.take(request.method, path, request.query, service.name)
         if fault is None:
             return _handle(service, request)
         request.fault = fault
         request.entry["fault"] = True
-        request.body.cut_after = fault.action.get("cut_upload")
+        request.body.cut_after = share(fault.action.get("cut_upload"), request.body.length)
         request.body.rate = fault.action.get("read_rate")
         if fault.when == "received":
             request.body.drain()
@@ -212,6 +213,11 @@ class Handler(BaseHTTPRequestHandler):
             except ProblemError as error:
                 return json_response(400, {"error": error.problem.technical})
             return json_response(200, {})
+        name, _, rest = request.path.lstrip("/").partition("/")
+        observe = getattr(box.services.get(name), "observe", None)
+        if observe is not None:
+            answer: Response = observe(request, f"/{rest}")
+            return answer
         return json_response(404, {"error": "Not Found"})
 
     # -- sending -------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from email.message import Message
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 # Measured: larger pieces cost more in fresh memory than they save in calls.
 PIECE = 1 << 18
@@ -43,7 +44,8 @@ class Response:
 
     ``sized`` decides whether a ``file`` goes out with Content-Length and ranges or in chunks.
     ``wire`` holds what a fault rule does to the connection while the answer is sent:
-    ``cut`` ("before_headers", "after_headers" or a number of body bytes), ``reset``, ``rate``.
+    ``cut`` ("before_headers", "after_headers", a number of body bytes or a share like "90%"),
+    ``truncate`` (bytes or a share), ``reset``, ``send_rate``.
     """
 
     status: int = 200
@@ -72,6 +74,25 @@ def html_response(status: int, title: str) -> Response:
         f"<center><h1>{head}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
     )
     return Response(status, {"Content-Type": "text/html"}, page.encode())
+
+
+def xml_error(status: int, code: str, message: str) -> Response:
+    """A refusal as object stores write it: XML with a code and a sentence."""
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+    )
+    return Response(status, {"Content-Type": "application/xml"}, text.encode())
+
+
+def share(value: Any, whole: int | None) -> int | None:
+    """A number of bytes: a number as it is, a text like "90%" as that share of ``whole``.
+
+    None for anything else, and for a share of an unknown size.
+    """
+    if isinstance(value, str) and value.endswith("%"):
+        return None if whole is None else int(whole * float(value[:-1]) / 100)
+    return value if isinstance(value, int) else None
 
 
 class Body:

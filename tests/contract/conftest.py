@@ -15,6 +15,7 @@ import requests
 from bridge.problems import ProblemError
 from bridge.sandbox import Sandbox
 from bridge.sandbox.canned import CannedConverter, tiny_glb
+from bridge.sandbox.renderjuice_canned import CannedRenderer
 
 MakeBox = Callable[..., Sandbox]
 END = ("completed", "failed")
@@ -99,6 +100,7 @@ def make_box(tmp_path: Path) -> Iterator[MakeBox]:
 
     def make(folder: Path | None = None, **options: Any) -> Sandbox:
         options.setdefault("converter", CannedConverter())
+        options.setdefault("renderer", CannedRenderer())
         box = Sandbox(folder or tmp_path / "sandbox", **options).start()
         boxes.append(box)
         return box
