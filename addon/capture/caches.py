@@ -84,7 +84,7 @@ def _beside_blend(owner: bpy.types.ID, cache: Any) -> str:
     """The folder in which Blender keeps disk caches: beside the .blend, else its temporary one."""
     blend = bpy.data.filepath
     if owner.library is not None and cache.use_library_path:
-        blend = bpy.path.abspath(owner.library.filepath, library=owner.library.parent)
+        blend = bpy.path.abspath(owner.library.filepath)
     if not blend:
         return os.path.join(bpy.app.tempdir, "blendcache_")
     folder, name = os.path.split(blend)
@@ -101,7 +101,7 @@ def _entry(
         "scene": owner.name if isinstance(owner, bpy.types.Scene) else None,
         "library": None
         if library is None
-        else bpy.path.abspath(library.filepath, library=library.parent),
+        else os.path.normpath(bpy.path.abspath(library.filepath)),
         "modifier": modifier,
         "original": os.path.normpath(bpy.path.abspath(path, library=library)),
         **more,

@@ -90,7 +90,7 @@ def save_all(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
 def _library(image: bpy.types.Image) -> str | None:
     if image.library is None:
         return None
-    return str(bpy.path.abspath(image.library.filepath, library=image.library.parent))
+    return str(bpy.path.abspath(image.library.filepath))
 
 
 def _save_array(image: Any, folder: Path, number: int) -> str:

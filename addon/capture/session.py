@@ -129,5 +129,5 @@ def _value(owner: Any, curve: bpy.types.FCurve) -> float | int | bool | None:
 def _library(item: bpy.types.ID) -> str | None:
     if item.library is None:
         return None
-    path = bpy.path.abspath(item.library.filepath, library=item.library.parent)
+    path = bpy.path.abspath(item.library.filepath)
     return os.path.normpath(path)

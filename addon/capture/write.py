@@ -154,7 +154,7 @@ def _reference(item: bpy.types.Object, places: bool) -> dict[str, Any]:
     library = item.library
     path = None
     if library is not None:
-        path = os.path.normpath(bpy.path.abspath(library.filepath, library=library.parent))
+        path = os.path.normpath(bpy.path.abspath(library.filepath))
     entry: dict[str, Any] = {"name": item.name, "library": path, "type": item.type}
     if places:
         entry["matrix"] = [list(item.matrix_world[row][:]) for row in range(4)]

@@ -20,7 +20,8 @@ def library_path(item: bpy.types.ID) -> str | None:
     """The absolute path of the file that a data-block is linked from; None for a local one."""
     if item.library is None:
         return None
-    return str(bpy.path.abspath(item.library.filepath, library=item.library.parent))
+    # Blender keeps the paths of all libraries relative to the open file, indirect ones included.
+    return os.path.normpath(bpy.path.abspath(item.library.filepath))
 
 
 def find(collection: Any, name: str, library: str | None) -> Any:

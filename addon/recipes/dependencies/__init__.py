@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from addon.recipes.dependencies import caches, media, net, nodes, strips
 from addon.recipes.dependencies.model import (
     CASE,
     EMPTY,
@@ -51,4 +52,7 @@ def scan(
     when the open file is the copy that was captured into ``folder``: its caches are then looked
     for where the artist has them, and pixels that were saved beside the copy need no file.
     """
-    return Walk(frames, capture, folder).run()
+    walk = Walk(frames, capture, folder)
+    for part in (media, caches, nodes, strips, net):
+        part.find(walk)
+    return walk.finish()

@@ -7,7 +7,6 @@ folder; `Dependency.files` says which files of it the frames asked for need.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -145,20 +144,3 @@ class Dependency:
             "optional": self.optional,
             "note": self.note,
         }
-
-
-_NUMBER = re.compile(r"^(.*?)(\d+)(\D*)$", re.DOTALL)
-
-
-def numbered(name: str) -> tuple[str, int, str] | None:
-    """A file name as (head, digits, tail) around its last number before the extension; else None.
-
-    As Blender finds the frame number of a sequence: ``a2_0010.png`` is ("a2_", 4, ".png").
-    """
-    stem, dot, extension = name.rpartition(".")
-    if not dot:
-        stem, extension = name, ""
-    match = _NUMBER.match(stem)
-    if match is None:
-        return None
-    return match[1], len(match[2]), match[3] + dot + extension
