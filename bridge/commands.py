@@ -74,7 +74,7 @@ def _retry(store: Store, job: Job) -> Job:
             "Send it again to convert it once more.",
         )
     if job.state is State.IN_DOUBT:
-        store.drop_steps(job.id, [f"{_once_step(job)}.looks"])
+        store.drop_steps(job.id, [f"{doubtful_step(store, job)}.looks"])
         return store.update_job(job.id, waiting_reason="", due_at=0)
     if not job.state.terminal:
         return store.update_job(job.id, due_at=0, **_present_key(store, job))
@@ -100,9 +100,12 @@ def _ended_there(job: Job) -> bool:
     return job.state.terminal and job.remote.get("status") in ("canceled", "failed")
 
 
-def _once_step(job: Job) -> str:
+def doubtful_step(store: Store, job: Job) -> str:
+    """The step whose answer was lost: of those that may happen once, the one without an end."""
+    once = [step for step in store.steps(job.id) if step.kind is StepKind.ONCE]
+    lost = [step.name for step in once if step.status == "body_complete"]
     service = SERVICES.get(job.service)
-    return service.once_step if service else "submit"
+    return lost[0] if lost else service.once_step if service else "submit"
 
 
 def _present_key(store: Store, job: Job) -> dict[str, Any]:
@@ -202,7 +205,7 @@ def _name(store: Store, job: Job, remote_id: str) -> Job:
             f"job {other.short_id}",
         )
     # The flow looks the id up before it believes it.
-    store.finish_step(job.id, _once_step(job), {"id": remote_id, "named": True})
+    store.finish_step(job.id, doubtful_step(store, job), {"id": remote_id, "named": True})
     return store.update_job(
         job.id,
         remote_id=remote_id,
