@@ -24,8 +24,8 @@ from ...problems import Category, Problem, ProblemError
 from ...redact import remember, technical
 from ...settings import Settings
 from ...uploads import FileUpload, JsonUpload
-from .downloads import Downloads, read_downloads
 from .explain import explain, explain_storage, is_expired, storage_code
+from .outputs import Downloads, read_downloads
 from .progress import Progress, read_all, read_progress
 
 #: nothing more happens by itself (Renderjuice docs, Job lifecycle)

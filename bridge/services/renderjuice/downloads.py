@@ -1,332 +1,399 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Renderjuice's list of downloads, in every shape that it may have (Renderjuice docs, Downloads).
+"""Fetches what a Renderjuice job offers: several files at a time, each verified as it arrives.
 
-Frames and compositor outputs come twice, as plain addresses (legacy) and as objects; ZIPs and
-videos hide in ``transforms``, whose inner shapes are not documented: a text, an object, an array, a
-map of names or null are all read. Every name becomes a relative path that is safe to write.
-The addresses are secrets and expire; nothing here is written anywhere. Fetching is in ``fetch``.
+A file gets its name only when it is whole; one that came cut or damaged is fetched again. What is
+there already is not fetched twice, so a job that was interrupted goes on where it was. Addresses
+expire: then the list is asked for again. The key is never sent to where the files lie. What the
+list may look like is in ``outputs``.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+import json
+import os
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ...archive import folded, kept_name
-from ...frames import FrameRanges, of
-from ...problems import ProblemError
+from ...archive import extract_zip, folded
+from ...disk import disk_problem
+from ...faults import HttpError
+from ...media import check_media
+from ...problems import Canceled, Category, Problem, ProblemError
+from ...transfer import download
+from .explain import explain_storage, is_expired
+from .outputs import (
+    Downloads,
+    Output,
+    frame_numbers,
+    missing_frames,
+    read_downloads,
+    safe_parts,
+)
 
-_MOST_OUTPUTS = 2_000_000
-_LONGEST_NAME = 200  # bytes
-_DEEPEST = 8
-_DRIVE = re.compile(r"[A-Za-z]:")
-_DIGITS = re.compile(r"\d+")
+if TYPE_CHECKING:
+    from ...http import Http
+    from .client import RenderjuiceClient
+
+__all__ = [
+    "Arrived",
+    "Downloads",
+    "Fetched",
+    "Output",
+    "fetch_all",
+    "frame_numbers",
+    "missing_frames",
+    "read_downloads",
+]
+
+#: the folder for the outputs of compositor nodes, beside the frames
+PASSES = "passes"
+_TRIES = 3  # of one file that arrives damaged
+_REFRESHES = 3  # of the list, one after the other, without a file in between
+_REPORT_SECONDS = 0.2
+_JOIN_SECONDS = 60.0
+_UNCHECKED = ".unchecked"
 
 
 @dataclass(frozen=True)
-class Output:
-    """One file that can be fetched.
+class Fetched:
+    """A file that is there and whole. ``kind``: frame, pass, video."""
 
-    ``path`` is where it goes, relative to a folder and safe on every system; ``node`` is the
-    compositor node that made it, ``view`` the stereo view; ``legacy`` says that only the old list
-    named it. ``url`` is a secret.
+    path: Path
+    bytes: int
+    kind: str
+
+
+class Arrived(list[Fetched]):
+    """What came, in the list's order; ``failed`` is what did not, with the reason of each."""
+
+    def __init__(self, files: list[Fetched], failed: list[tuple[Output, Problem]]) -> None:
+        super().__init__(files)
+        self.failed = failed
+
+
+@dataclass
+class _Task:
+    output: Output
+    mark: tuple[Any, ...]  # what finds it again in a new list
+    goal: Path
+    generation: int = 0
+    tries: int = 0
+    refreshes: int = 0
+    done: int = 0
+    total: int = 0
+    files: list[Fetched] = field(default_factory=list)
+
+
+class _Damage(Exception):
+    """What arrived is not whole."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.sentence)
+        self.problem = problem
+
+
+def fetch_all(
+    client: RenderjuiceClient,
+    job_id: str,
+    outputs: Downloads | Iterable[Output],
+    folder: Path,
+    *,
+    parallel: int = 4,
+    on_file: Callable[[Path, int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Arrived:
+    """Fetch ``outputs`` into ``folder``, each to its ``path``.
+
+    Given ``Downloads``, it fetches what is ``wanted`` of it, and compositor outputs go to a folder
+    of their own below. ``on_file(path, done, total)`` hears of each file that is whole,
+    ``on_progress(done, total)`` counts bytes (``total`` is an estimate while sizes are still
+    unknown, 0 at first). All functions are called in the caller's thread. Files that an earlier
+    call brought are not fetched again.
+
+    Raises HttpError when the service or its storage cannot be reached, ProblemError(DISK) for lack
+    of room, Canceled; ProblemError(SERVICE) when nothing at all arrived whole. A file that stays
+    damaged or is gone does not stop the others: it is in ``failed``.
     """
-
-    url: str = field(repr=False)
-    file_name: str
-    view: str = ""
-    relative_path: str = ""
-    node: str = ""
-    legacy: bool = False
-    path: str = ""
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        """What stays the same when the list is asked for again and the addresses are new."""
-        return self.view, self.node, self.relative_path, self.file_name
-
-
-@dataclass(frozen=True)
-class Downloads:
-    """What a job offers: frames, passes (compositor outputs), ZIPs of both, and videos."""
-
-    frames: list[Output] = field(default_factory=list)
-    passes: list[Output] = field(default_factory=list)
-    frame_zips: list[Output] = field(default_factory=list)
-    pass_zips: list[Output] = field(default_factory=list)
-    videos: list[Output] = field(default_factory=list)
-
-    def all(self) -> list[Output]:
-        """Every output."""
-        groups = (self.frames, self.passes, self.frame_zips, self.pass_zips, self.videos)
-        return [output for group in groups for output in group]
-
-    @property
-    def empty(self) -> bool:
-        """True before outputs are ready, and after they were deleted."""
-        return not self.all()
-
-
-def read_downloads(data: Mapping[str, Any]) -> Downloads:
-    """The answer's ``data`` as ``Downloads``. What is not understood is left out; never raises."""
-    transforms = data.get("transforms")
-    derived = transforms if isinstance(transforms, dict) else {}
-
-    def group(new: Any, old: Any, *, fallback: str, nodes: bool = False) -> list[Output]:
-        return _placed(_merged(list(_outputs(new)), list(_outputs(old))), fallback, nodes=nodes)
-
-    return Downloads(
-        frames=group(data.get("frameOutputs"), data.get("frames"), fallback="frame"),
-        passes=group(
-            data.get("compositeNodeOutputs"),
-            data.get("compositeNodes"),
-            fallback="output",
-            nodes=True,
-        ),
-        frame_zips=group(
-            derived.get("framesZipOutputs"), derived.get("framesZip"), fallback="frames.zip"
-        ),
-        pass_zips=group(
-            derived.get("compositeNodesZipOutputs"),
-            derived.get("compositeNodesZip"),
-            fallback="compositor.zip",
-        ),
-        videos=group(derived.get("video"), derived.get("videos"), fallback="video.mp4"),
-    )
-
-
-def _outputs(value: Any, hint: str = "", depth: int = 0) -> Iterator[Output]:
-    """Every output in a value of any shape. ``hint`` is the name that a map gave it."""
-    if isinstance(value, str):
-        if _is_address(value):
-            yield Output(value, _last(hint) or _name_in(value), legacy=True)
-    elif isinstance(value, dict):
-        url = next((value[k] for k in ("url", "downloadUrl", "href") if k in value), None)
-        if isinstance(url, str):
-            if _is_address(url):
-                yield _output(value, url, hint)
-        elif depth < 4:
-            for name, item in value.items():
-                yield from _outputs(item, str(name), depth + 1)
-    elif isinstance(value, list) and depth < 4:
-        for item in value[:_MOST_OUTPUTS]:
-            yield from _outputs(item, hint, depth + 1)
-
-
-def _output(value: Mapping[str, Any], url: str, hint: str) -> Output:
-    def text(name: str) -> str:
-        found = value.get(name)
-        return found if isinstance(found, str) else ""
-
-    relative = text("relativePath")
-    name = _last(text("fileName")) or text("name")
-    if not name:
-        last = _last(relative)
-        name = last if "." in last else _name_in(url) or _last(hint)
-    return Output(
-        url,
-        name,
-        view=text("view"),
-        relative_path=relative,
-        node=text("compositeNodeName"),
-        legacy=value.get("legacy") is True,
-    )
-
-
-def _is_address(text: str) -> bool:
-    return text.strip().lower().startswith(("https://", "http://"))
-
-
-def _name_in(url: str) -> str:
+    tasks = _tasks(outputs, folder)
+    fetch = _Fetch(client, job_id, tasks, folder)
+    fetch.on_file = on_file or (lambda _path, _done, _total: None)
+    fetch.on_progress = on_progress or (lambda _done, _total: None)
+    fetch.cancelled = cancelled or (lambda: False)
     try:
-        return _last(unquote(urlsplit(url).path))
-    except ValueError:
-        return ""
+        folder.mkdir(parents=True, exist_ok=True)
+        return fetch.run(max(1, parallel))
+    except OSError as error:
+        raise disk_problem(error, folder) from None
 
 
-def _place(url: str) -> str:
-    """An address without its signature: the same for two addresses of one file."""
-    return url.partition("?")[0]
+class _Fetch:
+    on_file: Callable[[Path, int, int], None]
+    on_progress: Callable[[int, int], None]
+    cancelled: Callable[[], bool]
+
+    def __init__(
+        self, client: RenderjuiceClient, job_id: str, tasks: list[_Task], folder: Path
+    ) -> None:
+        self.client, self.job_id, self.tasks, self.folder = client, job_id, tasks, folder
+        self.failed: list[tuple[Output, Problem]] = []
+        self.record = folder / f".{'-'.join(safe_parts(job_id))[:60]}.fetched"
+        self.todo: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[tuple[_Task, BaseException | None]] = queue.SimpleQueue()
+        self.stop = threading.Event()
+        self.generation = self.barren = self.arrived = 0
+        self.urls = {task.mark: task.output.url for task in self.tasks}
+        self.reported = 0.0
+
+    # -- the caller's thread ----------------------------------------------------------------------
+
+    def run(self, parallel: int) -> Arrived:
+        waiting = self._left()
+        threads = [
+            threading.Thread(target=self._work, name="fetch", daemon=True)
+            for _ in range(min(parallel, len(waiting)))
+        ]
+        for task in waiting:
+            self.todo.put(task)
+        for thread in threads:
+            thread.start()
+        try:
+            self._say(force=True)
+            self._follow(len(waiting))
+        finally:
+            self.stop.set()
+            for _ in threads:
+                self.todo.put(None)
+            for thread in threads:
+                thread.join(_JOIN_SECONDS)
+        files = [file for task in self.tasks for file in task.files]
+        if self.failed and not files:
+            raise ProblemError.of(self.failed[0][1])
+        if not self.failed:
+            self.record.unlink(missing_ok=True)
+        return Arrived(files, self.failed)
+
+    def _left(self) -> list[_Task]:
+        """The tasks whose files are not there yet, by the record of an earlier call."""
+        known = _read_record(self.record)
+        left = []
+        for task in self.tasks:
+            files = known.get(json.dumps(task.mark), [])
+            there = [self.folder / name for name, _size, _kind in files]
+            whole = bool(files) and all(
+                path.is_file() and path.stat().st_size == size
+                for path, (_name, size, _kind) in zip(there, files, strict=True)
+            )
+            if whole:
+                task.files = [
+                    Fetched(path, size, kind)
+                    for path, (_name, size, kind) in zip(there, files, strict=True)
+                ]
+                task.done = task.total = sum(file.bytes for file in task.files)
+                self.arrived += 1
+            else:
+                left.append(task)
+        return left
+
+    def _follow(self, open_tasks: int) -> None:
+        while open_tasks:
+            if self.cancelled():
+                raise Canceled
+            try:
+                task, fault = self.events.get(timeout=0.1)
+            except queue.Empty:
+                self._say()
+                continue
+            if fault is None:
+                open_tasks -= 1
+                self.arrived += 1
+                self.barren = 0
+                self._note(task)
+                self.on_file(task.goal, self.arrived, len(self.tasks))
+                self._say()
+            elif not self._again(task, fault):
+                open_tasks -= 1
+
+    def _again(self, task: _Task, fault: BaseException) -> bool:
+        """What a fault of one file means: True when it is tried again, False when given up.
+
+        Raises what concerns all files.
+        """
+        task.done = 0
+        if isinstance(fault, _Damage):
+            problem, again = fault.problem, task.tries < _TRIES
+        elif isinstance(fault, HttpError) and _is_stale(fault):
+            problem, again = fault.problem, self._renewed(task, fault)
+        elif isinstance(fault, HttpError) and (fault.transient or (fault.status or 0) >= 500):
+            # Only this file, while others come: given up in the end. All of them: wait and go on.
+            problem, again = fault.problem, task.tries < _TRIES
+            if not self.arrived or (fault.status is None and not fault.left):
+                raise fault
+        else:
+            raise fault
+        if again:
+            self.todo.put(task)
+        else:
+            self.failed.append((task.output, problem))
+            _discard(task.goal)
+        return again
+
+    def _renewed(self, task: _Task, fault: HttpError) -> bool:
+        """Give the task a new address; False when that does not help any more."""
+        if task.generation == self.generation:
+            limit = 1 if fault.status == 404 else _REFRESHES
+            if task.refreshes >= limit:
+                return False
+            task.refreshes += 1
+            self.barren += 1
+            if self.barren > _REFRESHES:
+                raise fault
+            self.generation += 1
+            fresh = self.client.downloads(self.job_id)
+            self.urls = {mark: output.url for mark, output in _marked(fresh.everything())}
+        if task.mark not in self.urls:
+            return False
+        task.output = replace(task.output, url=self.urls[task.mark])
+        task.generation = self.generation
+        return True
+
+    def _note(self, task: _Task) -> None:
+        """Remember for a later call what is whole."""
+        files = [
+            [file.path.relative_to(self.folder).as_posix(), file.bytes, file.kind]
+            for file in task.files
+        ]
+        with self.record.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"mark": json.dumps(task.mark), "files": files}) + "\n")
+
+    def _say(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if not force and now - self.reported < _REPORT_SECONDS:
+            return
+        self.reported = now
+        known = [task.total for task in self.tasks if task.total]
+        unknown = len(self.tasks) - len(known)
+        estimate = sum(known) + (unknown * (sum(known) // len(known)) if known else 0)
+        done = sum(task.done for task in self.tasks)
+        self.on_progress(done, max(done, estimate))
+
+    # -- the other threads ------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        with self.client.http.keyless(
+            label="Renderjuice's storage", explain=explain_storage, cancelled=self.stop.is_set
+        ) as http:
+            while (task := self.todo.get()) is not None and not self.stop.is_set():
+                fault: BaseException | None = None
+                try:
+                    self._one(http, task)
+                except BaseException as error:  # handed to the caller's thread, whatever it is
+                    fault = error
+                self.events.put((task, fault))
+
+    def _one(self, http: Http, task: _Task) -> None:
+        task.tries += 1
+
+        def moved(done: int, total: int) -> None:
+            task.done = done
+            task.total = max(total, done)
+
+        fresh = task.goal.with_name(task.goal.name + _UNCHECKED)
+        size = download(http, task.output.url, fresh, on_progress=moved, cancelled=self.stop.is_set)
+        try:
+            check_media(fresh, name=task.goal.name, cancelled=self.stop.is_set)
+            os.replace(fresh, task.goal)
+            task.done = task.total = size
+            if task.output.kind.endswith("_zip"):
+                task.files = self._unpacked(task)
+            else:
+                task.files = [Fetched(task.goal, size, task.output.kind)]
+        except ProblemError as error:
+            if error.problem.category is not Category.SERVICE:
+                raise
+            fresh.unlink(missing_ok=True)
+            task.goal.unlink(missing_ok=True)
+            raise _Damage(error.problem) from None
+        except OSError as error:
+            raise disk_problem(error, task.goal) from None
+
+    def _unpacked(self, task: _Task) -> list[Fetched]:
+        """The files of an archive, each verified, where they would lie if they came alone."""
+        kind = task.output.kind.removesuffix("_zip")
+        staging = task.goal.with_name(f".{task.goal.name}.unpacked")
+        shutil.rmtree(staging, ignore_errors=True)
+        target = self.folder / PASSES if kind == "pass" else self.folder
+        files = []
+        try:
+            paths = extract_zip(task.goal, staging, cancelled=self.stop.is_set)
+            base = Path(os.path.commonpath([path.parent for path in paths]))
+            for path in paths:
+                check_media(path, cancelled=self.stop.is_set)
+            for path in paths:
+                goal = target / path.relative_to(base)
+                goal.parent.mkdir(parents=True, exist_ok=True)
+                size = path.stat().st_size
+                os.replace(path, goal)
+                files.append(Fetched(goal, size, kind))
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        task.goal.unlink(missing_ok=True)
+        return files
 
 
-def _last(path: str) -> str:
-    return re.split(r"[\\/]", path.rstrip("\\/"))[-1]
-
-
-def _merged(new: list[Output], old: list[Output]) -> list[Output]:
-    """Both lists without what stands in both; the newer one says more."""
-    merged: list[Output] = []
-    seen: set[tuple[str, ...]] = set()
-    for output in new:
-        mark = (_place(output.url), *output.key)
-        if mark not in seen:
-            seen.add(mark)
-            merged.append(output)
-    if merged and len(merged) >= len(old):
-        return merged
-    names = {folded(output.file_name) for output in merged}
-    places = {_place(output.url) for output in merged}
-    for output in old:
-        place = _place(output.url)
-        if place not in places and not (merged and folded(output.file_name) in names):
-            places.add(place)
-            merged.append(replace(output, legacy=True))
-    return merged
-
-
-# --- names ---------------------------------------------------------------------------------------
-
-
-def safe_parts(text: str) -> list[str]:
-    """A path from outside as parts that stay in their folder; names keep their letters.
-
-    Absolute paths become relative, ``..`` and drives are dropped, reserved names are changed.
-    """
-    parts = []
-    for part in re.split(r"[\\/]+", text):
-        name = _DRIVE.sub("", part, count=1) if _DRIVE.match(part) else part
-        if name.strip(" .") == "":
-            continue
-        parts.append(_safe_name(name))
-    return parts[-_DEEPEST:]
-
-
-def _safe_name(name: str) -> str:
-    stem, dot, suffix = name.rpartition(".")
-    if len(suffix) > 12 or not stem:
-        stem, dot, suffix = name, "", ""
-    while len(f"{stem}{dot}{suffix}".encode("utf-8", "replace")) > _LONGEST_NAME:
-        stem = stem[:-1]  # the end of a very long name is where its number may be: see below
-    try:
-        return kept_name(f"{stem}{dot}{suffix}")
-    except ProblemError:
-        return "file"
-
-
-def _placed(outputs: list[Output], fallback: str, *, nodes: bool) -> list[Output]:
-    """The outputs with their paths: what all folders have in common is left out, no two alike."""
-    places = [_folder_and_name(output, fallback, number) for number, output in enumerate(outputs)]
-    common = _common([folder for folder, _name in places])
-    placed: list[Output] = []
+def _tasks(outputs: Downloads | Iterable[Output], folder: Path) -> list[_Task]:
+    apart = isinstance(outputs, Downloads)
+    listed = outputs.wanted() if isinstance(outputs, Downloads) else list(outputs)
+    tasks: list[_Task] = []
     taken: set[str] = set()
-    for output, (folder, name) in zip(outputs, places, strict=True):
-        parts = folder[common:]
-        node = safe_parts(output.node.replace("/", "_").replace("\\", "_")) if nodes else []
-        if node and parts[:1] != node:
-            parts = [*node, *parts]
-        path = PurePosixPath(*parts, name)
-        view = safe_parts(output.view.replace("/", "_"))
-        if _key(path) in taken and view:
-            path = PurePosixPath(*view, *parts, name)
-        number = 2
-        while _key(path) in taken:
-            path = PurePosixPath(f"more_{number}", *parts, name)
-            number += 1
-        taken.add(_key(path))
-        placed.append(replace(output, path=str(path)))
-    return placed
+    for mark, output in _marked(listed):
+        parts = safe_parts(output.path or output.file_name) or ["file"]
+        if apart and output.kind == "pass":
+            parts = [PASSES, *parts]
+        while folded("/".join(parts)) in taken:
+            parts = [output.kind, *parts]
+        taken.add(folded("/".join(parts)))
+        tasks.append(_Task(output, mark, folder.joinpath(*parts)))
+    return tasks
 
 
-def _key(path: PurePosixPath) -> str:
-    return folded(str(path))
-
-
-def _folder_and_name(output: Output, fallback: str, number: int) -> tuple[list[str], str]:
-    parts = safe_parts(output.relative_path)
-    name = (safe_parts(output.file_name) or [""])[-1]
-    # A relative path names the file itself or its folder; the docs do not say which.
-    if parts and name and (parts[-1] == name or _suffix(parts[-1]) == _suffix(name) != ""):
-        return parts[:-1], name
-    if parts and not name and _suffix(parts[-1]):
-        return parts[:-1], parts[-1]
-    if not name:
-        stem, dot, suffix = fallback.partition(".")
-        name = f"{stem}{'' if dot and not number else f'_{number + 1}'}{dot}{suffix}"
-    return parts, name
-
-
-def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
-
-
-def _common(folders: list[list[str]]) -> int:
-    """How many leading parts all folders share."""
-    if not folders:
-        return 0
-    shortest, longest = min(folders), max(folders)
-    count = 0
-    for one, other in zip(shortest, longest, strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
-
-
-# --- which frames --------------------------------------------------------------------------------
-
-
-def frame_numbers(outputs: Iterable[Output], asked: FrameRanges | None = None) -> dict[int, Output]:
-    """Frame number -> output, by the file names ("frame_0001.png", "-0005.exr", "0001_L.png").
-
-    Where a name holds several numbers, the one that differs from file to file counts, else the
-    last. Of stereo views a frame counts when every view has it. ``asked`` tells "name-0005" (the
-    fifth frame) from frame -5. Files without a number are left out.
-    """
-    views: dict[tuple[str, str], dict[int, Output]] = {}
-    groups: dict[tuple[str, str], list[Output]] = {}
+def _marked(outputs: list[Output]) -> Iterator[tuple[tuple[Any, ...], Output]]:
+    """Each output with what finds it again in a later list."""
+    repeated: dict[tuple[Any, ...], int] = {}
     for output in outputs:
-        groups.setdefault((output.view, output.node), []).append(output)
-    for group, members in groups.items():
-        views[group] = _numbered(members, asked)
-    if not views:
-        return {}
-    first, *others = views.values()
-    return {
-        number: output
-        for number, output in sorted(first.items())
-        if all(number in other for other in others)
-    }
+        repeated[output.key] = repeated.get(output.key, 0) + 1
+        yield (*output.key, repeated[output.key]), output
 
 
-def _numbered(outputs: list[Output], asked: FrameRanges | None) -> dict[int, Output]:
-    stems = [PurePosixPath(_last(output.path or output.file_name)).stem for output in outputs]
-    spans = [list(_DIGITS.finditer(stem)) for stem in stems]
-    at = _varying(stems, spans)
-    found: dict[int, Output] = {}
-    for output, stem, matches in zip(outputs, stems, spans, strict=True):
-        if not matches:
-            continue
-        match = matches[at] if at is not None else matches[-1]
-        if len(match[0]) > 12:
-            continue
-        number = int(match[0])
-        before = stem[: match.start()]
-        if before.endswith("-") and number and _is_minus(before[:-1], number, asked):
-            number = -number
-        found.setdefault(number, output)
-    return found
+def _is_stale(error: HttpError) -> bool:
+    """The address does not work any more; a new list may have another one."""
+    return error.status in (401, 403, 404, 410) or is_expired(error)
 
 
-def _is_minus(before: str, number: int, asked: FrameRanges | None) -> bool:
-    if asked is not None and asked.contains(number) != asked.contains(-number):
-        return asked.contains(-number)
-    return not before or not before[-1].isalnum()
+def _discard(goal: Path) -> None:
+    for ending in (_UNCHECKED, f"{_UNCHECKED}.part", f"{_UNCHECKED}.part.json"):
+        goal.with_name(goal.name + ending).unlink(missing_ok=True)
 
 
-def _varying(stems: list[str], spans: list[list[re.Match[str]]]) -> int | None:
-    """Which number of the names is the frame; None for "the last one"."""
-    if len(stems) < 2 or len({_DIGITS.sub("0", stem) for stem in stems}) != 1:
-        return None
-    differing = [
-        place for place in range(len(spans[0])) if len({matches[place][0] for matches in spans}) > 1
-    ]
-    return differing[0] if len(differing) == 1 else None
-
-
-def missing_frames(asked: FrameRanges, got: Iterable[int]) -> FrameRanges:
-    """The frames that were asked for and did not come; ``got`` is ``frame_numbers``' answer."""
-    return asked.minus(of(number for number in got if asked.contains(number)))
+def _read_record(path: Path) -> dict[str, list[tuple[str, int, str]]]:
+    known: dict[str, list[tuple[str, int, str]]] = {}
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return known
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            known[str(entry["mark"])] = [
+                ("/".join(safe_parts(str(name))), int(size), str(kind))
+                for name, size, kind in entry["files"]
+            ]
+        except (ValueError, KeyError, TypeError):
+            continue  # a line that was cut when the computer went off
+    return known
