@@ -17,8 +17,10 @@ _PARTS = (
     "properties",
     "operators_send",
     "operators_jobs",
+    "operators_render",
     "operators_import",
     "panels",
+    "panels_renderjuice",
     "pump",
 )
 _registered: list[ModuleType] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the worker has told the panel: where each key comes from, and what a job costs.
+"""What the worker has told the panel: where each key comes from, what a job costs, what else runs.
 
 The panel has no network and no keyring; it asks through the store and shows the last answer. No
 bpy here, and never a key.
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 #: how often an open panel renews what the worker told it (seconds)
 ASK_SECONDS = 60.0
 #: an answer younger than this is as good as a new one (seconds)
-STATE_AGE, PRICE_AGE = 30.0, 300.0
-#: which of the service's prices is that of sending a file
+STATE_AGE, PRICE_AGE, REMOTE_AGE = 30.0, 300.0, 30.0
+#: a list that was drawn within this time is open (seconds)
+OPEN_SECONDS = 4.0
+#: which of the service's prices is that of sending a file; services without prices are not asked
 PRICE_OF_FILE = {"rigyd": "glb_to_simready"}
 
 _LOOPBACK = re.compile(r"https?://(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
@@ -36,8 +38,12 @@ class Answers:
         self.prices: dict[Pair, dict[str, Any]] = {}
         self.problems: dict[Pair, Problem] = {}
         self.pending = False
-        self._pairs: set[Pair] = {("rigyd", DEFAULT_ACCOUNT)}
+        self._pairs: set[Pair] = {("rigyd", DEFAULT_ACCOUNT), ("renderjuice", DEFAULT_ACCOUNT)}
         self._asked: dict[tuple[str, Pair], float] = {}
+        self._remote: dict[Pair, list[dict[str, Any]]] = {}
+        self._remote_problems: dict[Pair, Problem] = {}
+        #: when the list of an account's jobs was drawn last
+        self._remote_drawn: dict[Pair, float] = {}
 
     def read(self, store: Store) -> bool:
         """Take over what the store has; True when a panel would look different."""
@@ -59,6 +65,21 @@ class Answers:
                     self.problems.pop(pair, None)
                 else:
                     self.problems[pair] = problem
+        for pair in self._remote_drawn:
+            request = store.request("remote_jobs", {"service": pair[0], "account": pair[1]})
+            if request is None:
+                continue
+            pending = pending or request.state == "pending"
+            if isinstance(request.answer, dict) and self._remote.get(pair) != (
+                request.answer.get("jobs") or []
+            ):
+                self._remote[pair] = list(request.answer.get("jobs") or [])
+                changed = True
+            if self._remote_problems.get(pair) != request.problem:
+                changed = True
+                self._remote_problems.pop(pair, None)
+                if request.problem is not None:
+                    self._remote_problems[pair] = request.problem
         self.pending = pending
         return changed
 
@@ -67,20 +88,43 @@ class Answers:
     ) -> list[tuple[str, float]]:
         """What is to be asked now: (kind, age of an answer that would still do).
 
-        The price is only asked for where a key is and Blender may go online.
+        Prices, and the jobs of an open list, are only asked for where a key is and Blender may go
+        online.
         """
         pair = (service, account)
-        self._pairs.add(pair)
-        kinds = [("service_state", STATE_AGE)]
-        may_ask = account == DEFAULT_ACCOUNT and (online or self.nearby(service))
-        if may_ask and self.has_key(service):
-            kinds.append(("pricing", PRICE_AGE))
+        kinds = []
+        may_ask = online or self.nearby(service)
+        if account == DEFAULT_ACCOUNT:
+            self._pairs.add(pair)
+            kinds.append(("service_state", STATE_AGE))
+            may_ask = may_ask and self.has_key(service)
+            if may_ask and service in PRICE_OF_FILE:
+                kinds.append(("pricing", PRICE_AGE))
+        if (may_ask or account == SANDBOX) and self.remote_open(service, account, now):
+            kinds.append(("remote_jobs", REMOTE_AGE))
         found = []
         for kind, age in kinds:
             if force or now - self._asked.get((kind, pair), -1e9) >= ASK_SECONDS:
                 self._asked[kind, pair] = now
                 found.append((kind, 0.0 if force else age))
         return found
+
+    def look_at_remote_jobs(self, service: str, account: str, now: float) -> None:
+        """Called when the list of the account's jobs is drawn: somebody looks at it."""
+        self._remote_drawn[service, account] = now
+
+    def remote_open(self, service: str, account: str, now: float) -> bool:
+        """Whether the list of the account's jobs was drawn in the last seconds."""
+        return now - self._remote_drawn.get((service, account), -1e9) < OPEN_SECONDS
+
+    def remote_jobs(self, service: str, account: str) -> list[dict[str, Any]] | None:
+        """The account's jobs at the service that are not here, newest first; None while unknown."""
+        known = self._remote.get((service, account))
+        return None if known is None else [job for job in known if not job.get("here")]
+
+    def remote_problem(self, service: str, account: str) -> Problem | None:
+        """Why the list could not be had."""
+        return self._remote_problems.get((service, account))
 
     def forget_when_asked(self) -> None:
         """Ask everything again at the next look."""

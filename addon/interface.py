@@ -31,12 +31,16 @@ STATE_ICONS = {
     State.CANCELED: "X",
 }
 _FONT = 0
+#: a value with more characters does not fit beside its label
+_LONG_VALUE = 20
 
 
 def state_icon(job: Job) -> str:
     """The icon of a job's state; a result that is in the scene has its own."""
     if job.state is State.DONE and job.imported_at is not None:
         return "OUTLINER_COLLECTION"
+    if job.state is State.REMOTE and job.service == "renderjuice":
+        return "RENDER_ANIMATION"
     return STATE_ICONS[job.state]
 
 
@@ -107,6 +111,20 @@ def break_lines(text: str, width: int, size: int) -> tuple[str, ...]:
                 line = line[cut:]
         lines.append(line)
     return tuple(lines)
+
+
+def fact(context: bpy.types.Context, layout: Any, label: str, value: str) -> None:
+    """Label and value side by side; a long value gets lines of its own."""
+    row = layout.row()
+    row.scale_y = 0.85
+    if not value or len(value) > _LONG_VALUE:
+        row.label(text=label)
+        if value:
+            wrapped(context, layout, value, icon="BLANK1", indent=62)
+        return
+    split = row.split(factor=0.45)
+    split.label(text=label)
+    split.label(text=value)
 
 
 def draw_problem(context: bpy.types.Context, layout: Any, problem: Problem) -> Any:

@@ -14,12 +14,11 @@ import bpy
 
 from ..bridge.jobs import Job, State
 from ..bridge.problems import Category
-from ..bridge.words import cost_line, credits_text, progress_text, state_label
-from . import interface, session
+from ..bridge.words import agreement, cost_line, credits_text, progress_text, state_label
+from . import interface, job_render_view, session
 
 #: a tree of what the service said is cut here: rows, depth, characters of a value
 TREE_ROWS, TREE_DEPTH, TREE_TEXT = 40, 5, 200
-_LONG_VALUE = 20
 _MOVING = (State.PACKAGING, State.UPLOADING, State.REMOTE, State.DOWNLOADING)
 
 
@@ -51,7 +50,13 @@ def draw_job(context: bpy.types.Context, layout: Any, now: session.Session, job:
     """The picked job: where it stands, what is wrong, what can be done, and all the rest folded."""
     _draw_state(context, layout, job)
     _draw_problems(context, layout, now, job)
+    # What a person decides by comes before the button.
+    first = job.blocked or not job.state.terminal
+    if first:
+        job_render_view.draw_reports(context, layout, job)
     _draw_buttons(layout, job)
+    if not first:
+        job_render_view.draw_reports(context, layout, job)
     if job.notes:
         header, body = layout.panel("scene_courier_notes", default_closed=False)
         header.label(text=f"Worth Knowing ({len(job.notes)})")
@@ -72,18 +77,21 @@ def _draw_state(context: bpy.types.Context, layout: Any, job: Job) -> None:
         said = "Imported into the scene" if job.imported_at is not None else "Done"
         cost = cost_line(job)
         facts.append(f"{said}; {cost}" if cost else said)
-    elif job.state is State.FAILED:
-        facts += [cost_line(job)] if cost_line(job) else []
+    elif cost_line(job) and (job.state is State.FAILED or job_render_view.is_render(job)):
+        facts.append(cost_line(job))
     for fact in facts:
         interface.wrapped(context, layout, fact, icon="BLANK1", indent=62)
     if job.state.terminal:
+        job_render_view.draw_frames(context, layout, job)
         return
     label = state_label(job)
-    told = job.state_text if job.state_text and job.state is not State.WAITING else ""
-    interface.wrapped(context, layout, f"{label}: {told}" if told else label, indent=62)
-    if job.state is State.AWAITING_APPROVAL and job.price is not None:
-        price = f"It costs {credits_text(job.price)}. Nothing is sent before you approve it."
-        interface.wrapped(context, layout, price, indent=62)
+    told = job.state_text if job.state_text != label and job.state is not State.WAITING else ""
+    if job.state is State.AWAITING_APPROVAL:
+        nothing = "sent" if job.price is not None else "rendered"
+        told = f"{agreement(job)} Nothing is {nothing} before you approve it."
+        label = ""
+    text = ": ".join(part for part in (label, told) if part)
+    interface.wrapped(context, layout, text, indent=62)
     fraction = job.fraction
     if fraction is not None and job.state in _MOVING:
         layout.progress(factor=fraction, text=progress_text(job))
@@ -91,7 +99,10 @@ def _draw_state(context: bpy.types.Context, layout: Any, job: Job) -> None:
 
 def _draw_problems(context: bpy.types.Context, layout: Any, now: session.Session, job: Job) -> None:
     """Why it failed or waits, with the hint; and why an import did not work."""
-    if job.problem is not None and job.problem.category is not Category.CANCELED:
+    if job.blocked:
+        text = "The check found what would spoil the render. Nothing was sent."
+        interface.wrapped(context, layout, text, icon="ERROR", indent=62)
+    elif job.problem is not None and job.problem.category is not Category.CANCELED:
         interface.draw_problem(context, layout, job.problem)
     elif job.problem is not None:
         interface.wrapped(context, layout, f"{job.problem.sentence} {job.problem.hint}", indent=62)
@@ -110,6 +121,8 @@ def _draw_buttons(layout: Any, job: Job) -> None:
             "scene_courier.approve_job", text=f"Approve {credits_text(job.price)}", icon="CHECKMARK"
         )
         button.job_id, button.credits = job.id, job.price
+    elif job_render_view.is_render(job) and job_render_view.draw_main_button(big, job):
+        pass
     elif job.state is State.IN_DOUBT and job.waiting_reason == "person":
         found = big.operator("scene_courier.resolve_job", text="It Is This One…", icon="VIEWZOOM")
         found.job_id, found.decision = job.id, "found"
@@ -121,6 +134,8 @@ def _draw_buttons(layout: Any, job: Job) -> None:
         _button(big, "import_job", job, text, "IMPORT")
     elif job.state in (State.FAILED, State.CANCELED):
         _button(big, "retry_job", job, "Retry", "FILE_REFRESH")
+    if job_render_view.is_render(job):
+        job_render_view.draw_more_buttons(column, job)
     row = column.row(align=True)
     reveal = row.operator("scene_courier.reveal_job", text="Folder", icon="FILE_FOLDER")
     reveal.job_id, reveal.what = job.id, "results" if job.state is State.DONE else "job"
@@ -154,25 +169,11 @@ def _draw_details(context: bpy.types.Context, layout: Any, job: Job) -> None:
     ]
     for label, value in facts:
         if value:
-            _fact(context, column, label, value)
+            interface.fact(context, column, label, value)
     for label, value in detail_rows(job.remote):
-        _fact(context, column, label, value)
+        interface.fact(context, column, label, value)
     if job.problem is not None and job.problem.technical:
-        _fact(context, column, "Technical", job.problem.technical)
-
-
-def _fact(context: bpy.types.Context, layout: Any, label: str, value: str) -> None:
-    """Label and value side by side; a long value gets lines of its own."""
-    row = layout.row()
-    row.scale_y = 0.85
-    if not value or len(value) > _LONG_VALUE:
-        row.label(text=label)
-        if value:
-            interface.wrapped(context, layout, value, icon="BLANK1", indent=62)
-        return
-    split = row.split(factor=0.45)
-    split.label(text=label)
-    split.label(text=value)
+        interface.fact(context, column, "Technical", job.problem.technical)
 
 
 #: what the service's answer is shown as, in this order; the rest of the answer follows

@@ -58,7 +58,7 @@ class JobOperator:
         return {"FINISHED"}
 
 
-def _confirm(
+def confirm(
     operator: bpy.types.Operator,
     context: bpy.types.Context,
     event: bpy.types.Event,
@@ -66,6 +66,7 @@ def _confirm(
     message: str,
     button: str,
 ) -> interface.Answer:
+    """Ask "title" with a message below it; the operator runs when ``button`` is pressed."""
     return context.window_manager.invoke_confirm(
         operator, event, title=title, message=message, confirm_text=button, icon="WARNING"
     )
@@ -82,11 +83,15 @@ class SCENE_COURIER_OT_cancel_job(JobOperator, bpy.types.Operator):
 
         def action(store: Store, job: Job) -> str | None:
             from ..bridge import commands
+            from ..bridge.services import SERVICES
 
             commands.cancel(store, job.id)
-            if job.remote_id and not job.sandboxed and not job.state.terminal:
-                return "Canceled here. The conversion goes on at Rigyd and is charged there."
-            return None
+            service = SERVICES[job.service]
+            if not job.remote_id or job.sandboxed or job.state.terminal:
+                return None
+            if service.cancel_at:
+                return f"{service.label} is told to stop. What was rendered until then is charged."
+            return f"Canceled here. It goes on at {service.label} and is charged there."
 
         return self.act(context, action)
 
@@ -110,7 +115,7 @@ class SCENE_COURIER_OT_retry_job(JobOperator, bpy.types.Operator):
 
 
 class SCENE_COURIER_OT_approve_job(JobOperator, bpy.types.Operator):
-    """Agree to the price of this job; only then is it sent to the service"""
+    """Agree to what this job waits for; only then does it go on"""
 
     bl_idname = "scene_courier.approve_job"
     bl_label = "Approve"
@@ -121,6 +126,13 @@ class SCENE_COURIER_OT_approve_job(JobOperator, bpy.types.Operator):
         default=-1.0,
         options={"SKIP_SAVE"},
     )
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties: Any) -> str:
+        """A price, or GPU minutes that nobody can tell beforehand."""
+        if properties.credits < 0:
+            return "Start rendering. It is charged in GPU minutes of your plan"
+        return "Agree to the price of this job; only then is it sent to the service"
 
     def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Agree, if the price is still the one that was shown."""
@@ -177,7 +189,7 @@ class SCENE_COURIER_OT_resolve_job(JobOperator, bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> interface.Answer:
         """Ask for the id, or whether it is really to be sent again."""
         if self.decision == "again":
-            return _confirm(
+            return confirm(
                 self,
                 context,
                 event,
@@ -228,7 +240,7 @@ class SCENE_COURIER_OT_forget_job(JobOperator, bpy.types.Operator):
         """Ask first: the folder holds what was sent."""
         job = session.current().jobs.get(self.job_id)
         name = job.name if job else "this job"
-        return _confirm(
+        return confirm(
             self,
             context,
             event,

@@ -6,19 +6,30 @@ No operator has a property for a key: what is in a property shows in Info, histo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import bpy
 
 from ..bridge.jobs import DEFAULT_ACCOUNT, SANDBOX
-from ..bridge.problems import ProblemError
+from ..bridge.problems import Category, ProblemError
 from ..bridge.words import credits_text
-from . import capture, interface, preferences, properties, pump, session
+from . import (
+    capture,
+    interface,
+    orders,
+    preferences,
+    properties,
+    properties_renderjuice,
+    pump,
+    session,
+)
 
 if TYPE_CHECKING:
     from . import sending
 
-SERVICE_LABELS = {"rigyd": "Rigyd"}
+SERVICE_LABELS = {"rigyd": "Rigyd", "renderjuice": "Renderjuice"}
+#: services that take the whole scene; the others take the selected objects
+WHOLE_SCENE = ("renderjuice",)
 
 
 def price_sentence(price: float | None, jobs: int) -> str:
@@ -32,8 +43,20 @@ def price_sentence(price: float | None, jobs: int) -> str:
     return f"This costs {credits_text(price * jobs)}: {jobs} jobs, {credits_text(price)} each."
 
 
+def render_question(order: sending.Order) -> tuple[str, str]:
+    """What a click that renders with several cameras asks first: title and message."""
+    jobs = len(order.cameras)
+    label = "the sandbox" if order.account == SANDBOX else SERVICE_LABELS[order.service]
+    title = f"Render with {jobs} cameras as {jobs} jobs on {label}?"
+    if order.account == SANDBOX:
+        return title, "This costs nothing."
+    if order.agreed:
+        return title, "Each is charged in GPU minutes of your plan, and starts by itself."
+    return title, "Each is charged in GPU minutes of your plan once you start it."
+
+
 class SCENE_COURIER_OT_send(bpy.types.Operator):
-    """Copy the scene and send the selected objects; you can go on working at once"""
+    """Copy the scene and send it, or its selected objects; you can go on working at once"""
 
     bl_idname = "scene_courier.send"
     bl_label = "Send"
@@ -42,7 +65,11 @@ class SCENE_COURIER_OT_send(bpy.types.Operator):
     service: bpy.props.EnumProperty(
         name="Service",
         description="Who does the work; the scene's choice if not given",
-        items=(("scene", "As Set in the Scene", ""), ("rigyd", "Rigyd", "")),
+        items=(
+            ("scene", "As Set in the Scene", ""),
+            ("rigyd", "Rigyd", "The selected objects become SimReady assets"),
+            ("renderjuice", "Renderjuice", "The whole scene is rendered"),
+        ),
         default="scene",
         options={"SKIP_SAVE"},
     )
@@ -60,35 +87,92 @@ class SCENE_COURIER_OT_send(bpy.types.Operator):
     agreed_credits: bpy.props.FloatProperty(
         name="Agreed Credits",
         description=(
-            "The price for each job that was shown and agreed to. Below zero: none, so a job that "
-            "costs something waits for your approval"
+            "Objects: the price for each job that was shown and agreed to. Below zero: none, so a "
+            "job that costs something waits for your approval"
         ),
         default=-1.0,
         options={"SKIP_SAVE"},
     )
+    frames: bpy.props.StringProperty(
+        name="Frame Ranges",
+        description="Renders: frames such as 1-250,300 instead of those that are set",
+        options={"SKIP_SAVE"},
+    )
+    cameras: bpy.props.CollectionProperty(
+        type=properties_renderjuice.SceneCourierName,
+        name="Cameras",
+        description=(
+            "Renders: cameras instead of those that are set, as [{“name”: “Camera”}]; each "
+            "becomes a job"
+        ),
+        options={"SKIP_SAVE"},
+    )
+    test_frames: bpy.props.BoolProperty(
+        name="Test Frames",
+        description="Renders: only the first, the middle and the last frame",
+        default=False,
+        options={"SKIP_SAVE"},
+    )
+    check_only: bpy.props.BoolProperty(
+        name="Check Only",
+        description="Renders: look for what would go wrong, and send nothing",
+        default=False,
+        options={"SKIP_SAVE"},
+    )
+    start: bpy.props.EnumProperty(
+        name="Start",
+        description="Renders: when rendering starts, which is what is charged for",
+        items=(
+            ("panel", "As Set in the Panel", ""),
+            ("ask", "After My Yes", "The job waits for your yes once the scene was checked"),
+            ("at_once", "At Once", "As soon as the scene was checked"),
+        ),
+        default="panel",
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties: Any) -> str:
+        """One operator, several buttons: each says what it does."""
+        if properties.check_only:
+            return (
+                "Look for missing files and anything else that would spoil the render. Nothing is "
+                "sent and nothing is charged"
+            )
+        if properties.test_frames:
+            return (
+                "Send the scene and render only the first, the middle and the last frame. The "
+                "rest can follow from the same upload"
+            )
+        if properties.service == "renderjuice":
+            return "Copy the scene, send it and have it rendered; you can go on working at once"
+        return "Copy the scene and send the selected objects; you can go on working at once"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Something must be selected."""
-        if context.view_layer is None or not context.view_layer.objects.selected:
-            cls.poll_message_set("Select the objects that should be sent")
-            return False
-        return True
+        """There must be a scene to copy."""
+        return context.view_layer is not None
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> interface.Answer:
         """A click: several paid jobs at once are asked about first."""
-        order = self._order(context)
-        jobs = len(capture.exportable(context)) if order.per_object else 1
-        if jobs <= 1:
-            return self.execute(context)
-        price = session.current().answers.price(order.service, order.account)
-        label = SERVICE_LABELS[order.service]
+        try:
+            order = self._order(context)
+        except ProblemError as error:
+            return self._refused(context, error)
+        if order.scope == "scene":
+            if len(order.cameras) <= 1:
+                return self.execute(context)
+            title, message = render_question(order)
+            jobs = len(order.cameras)
+        else:
+            jobs = len(capture.exportable(context)) if order.per_object else 1
+            if jobs <= 1:
+                return self.execute(context)
+            price = session.current().answers.price(order.service, order.account)
+            title = f"Send {jobs} objects as {jobs} jobs to {SERVICE_LABELS[order.service]}?"
+            message = price_sentence(price, jobs) or "This costs nothing."
         return context.window_manager.invoke_confirm(
-            self,
-            event,
-            title=f"Send {jobs} objects as {jobs} jobs to {label}?",
-            message=price_sentence(price, jobs) or "This costs nothing.",
-            confirm_text=f"Send {jobs} Jobs",
+            self, event, title=title, message=message, confirm_text=f"Send {jobs} Jobs"
         )
 
     def execute(self, context: bpy.types.Context) -> interface.Answer:
@@ -98,38 +182,50 @@ class SCENE_COURIER_OT_send(bpy.types.Operator):
 
         now = session.current()
         try:
-            jobs = sending.send(context, now, self._order(context))
+            order = self._order(context)
+            jobs = sending.send(context, now, order)
         except ProblemError as error:
-            now.click_problem = error.problem
-            interface.redraw(context)
-            interface.report_problem(self, error.problem)
-            return {"CANCELLED"}
+            return self._refused(context, error)
         now.click_problem = None
         now.wake_worker(at_once=True)
         pump.look()
         where = "the sandbox" if jobs[0].sandboxed else SERVICE_LABELS[jobs[0].service]
         what = f"“{jobs[0].name}”" if len(jobs) == 1 else f"{len(jobs)} jobs"
-        self.report({"INFO"}, f"Sent {what} to {where}. You can go on working.")
+        done = f"Sent {what} to {where}"
+        if order.options.get("check_only"):
+            done = f"Checking {what}"
+        self.report({"INFO"}, f"{done}. You can go on working.")
         return {"FINISHED"}
 
-    def _order(self, context: bpy.types.Context) -> sending.Order:
-        from . import sending
+    def _refused(self, context: bpy.types.Context, error: ProblemError) -> interface.Answer:
+        session.current().click_problem = error.problem
+        interface.redraw(context)
+        interface.report_problem(self, error.problem)
+        return {"CANCELLED"}
 
+    def _order(self, context: bpy.types.Context) -> sending.Order:
         settings = properties.of_scene(context.scene)
         service = settings.service if self.service == "scene" else self.service
         account = self.account
         if account == "panel":
             account = session.current().account(service, preferences.get(context).account)
-        return sending.Order(
-            service=service,
-            account=account,
-            options=getattr(settings, service).chosen(),
-            per_object=settings.per_object,
-            placement=settings.placement,
-            source_after=settings.source_after,
-            results_folder=settings.results_folder,
-            agreed_credits=self.agreed_credits if self.agreed_credits >= 0 else None,
-        )
+        if service in WHOLE_SCENE:
+            return orders.of_scene(
+                context,
+                service,
+                account,
+                frames=self.frames,
+                cameras=[item.name for item in self.cameras],
+                test_frames=self.test_frames,
+                check_only=self.check_only,
+                start=self.start,
+            )
+        if not context.view_layer.objects.selected:
+            raise ProblemError(
+                Category.INPUT, "Nothing is selected.", "Select the objects that should be sent."
+            )
+        agreed = self.agreed_credits if self.agreed_credits >= 0 else None
+        return orders.of_selection(context, service, account, agreed)
 
 
 class SCENE_COURIER_OT_refresh(bpy.types.Operator):

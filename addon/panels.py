@@ -13,7 +13,7 @@ import bpy
 
 from ..bridge.jobs import DEFAULT_ACCOUNT, SANDBOX
 from ..bridge.words import credits_text
-from . import capture, interface, job_view, properties, pump, session
+from . import capture, interface, job_view, panels_renderjuice, properties, pump, session
 from .operators_send import SERVICE_LABELS
 
 CATEGORY = "Courier"
@@ -69,9 +69,12 @@ class SCENE_COURIER_PT_send(bpy.types.Panel):
         column.prop(settings, "service", text="")
         column.row(align=True).prop(group, "account", expand=True)
         _draw_account(context, layout, now, service, account)
-        count = _draw_selection(layout, context, settings.per_object)
-        _draw_options(layout, settings)
-        _draw_send(layout, now, service, account, count, settings.per_object)
+        if service == panels_renderjuice.SERVICE:
+            panels_renderjuice.draw_send(context, layout, now, account)
+        else:
+            count = _draw_selection(layout, context, settings.per_object)
+            _draw_options(layout, settings)
+            _draw_send(layout, now, service, account, count, settings.per_object)
         if now.click_problem is not None:
             box = interface.draw_problem(context, layout, now.click_problem)
             box.operator("scene_courier.dismiss", icon="X")
@@ -228,8 +231,7 @@ class SCENE_COURIER_PT_jobs(bpy.types.Panel):
             interface.wrapped(
                 context,
                 layout,
-                "Nothing has been sent yet. Select objects, press Send, and go on working: "
-                "the job appears here.",
+                "Nothing has been sent yet. Press Send and go on working: the job appears here.",
                 indent=62,
             )
             return

@@ -59,7 +59,7 @@ class SceneCourierPreferences(bpy.types.AddonPreferences):
         _line(column, "Data folder", str(now.home))
         _line(column, "", "Set SCENE_COURIER_HOME before Blender starts to use another one.")
         _line(column, "Worker", worker_text(now))
-        for service, label in (("rigyd", "Rigyd"),):
+        for service, label in (("rigyd", "Rigyd"), ("renderjuice", "Renderjuice")):
             _line(column, f"Key for {label}", key_text(now, service))
         row = layout.row()
         row.operator("scene_courier.reveal_data_folder", icon="FILE_FOLDER")

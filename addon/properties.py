@@ -11,7 +11,7 @@ from typing import Any
 
 import bpy
 
-from . import preferences, session
+from . import preferences, properties_renderjuice, session
 
 _ACCOUNTS = (
     (
@@ -37,6 +37,13 @@ _SERVICES = (
         "Makes a physics-ready SimReady asset of the selected objects: materials, colliders, mass",
         "PHYSICS",
         0,
+    ),
+    (
+        "renderjuice",
+        "Renderjuice",
+        "Renders the scene on a render farm; the frames come back",
+        "RENDER_ANIMATION",
+        1,
     ),
 )
 
@@ -103,6 +110,7 @@ class SceneCourierScene(bpy.types.PropertyGroup):
         default="rigyd",
     )
     rigyd: bpy.props.PointerProperty(type=SceneCourierRigyd)
+    renderjuice: bpy.props.PointerProperty(type=properties_renderjuice.SceneCourierRenderjuice)
     per_object: bpy.props.BoolProperty(
         name="One Job per Object",
         description=(
@@ -201,7 +209,13 @@ def of_window(context: Any) -> Any:
     return context.window_manager.scene_courier
 
 
-_CLASSES = (SceneCourierRigyd, SceneCourierScene, SceneCourierJob, SceneCourierWindow)
+_CLASSES = (
+    *properties_renderjuice.CLASSES,
+    SceneCourierRigyd,
+    SceneCourierScene,
+    SceneCourierJob,
+    SceneCourierWindow,
+)
 
 
 def register() -> None:

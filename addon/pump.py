@@ -20,7 +20,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from ..bridge.jobs import DEFAULT_ACCOUNT
+from ..bridge.jobs import DEFAULT_ACCOUNT, SANDBOX
 from . import interface, preferences, properties, session
 
 #: seconds until the next tick: something goes on or the panel is open; there is more to read; else
@@ -158,6 +158,7 @@ def ask(context: bpy.types.Context, *, force: bool = False) -> None:
     service = properties.of_scene(_looking_window(context, now).scene).service
     online = bool(bpy.app.online_access)
     now.ask(service, DEFAULT_ACCOUNT, online=online, force=force)
+    now.ask(service, SANDBOX, online=online, force=force)
 
 
 def _looking_window(context: bpy.types.Context, now: session.Session) -> bpy.types.Window:

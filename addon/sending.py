@@ -163,7 +163,8 @@ def _prepare(
         data = first | one
         _share(folders[0], folder, data)
     job.input_path = str(folder / "capture.json")
-    job.results_dir = str(_results(order.results_folder, folder, job))
+    place = results_folder(order.results_folder, job.name, job.short_id)
+    job.results_dir = str(place or folder / "results")
     told = capture.notes(context, job.options, objects=part.objects, whole_scene=whole)
     job.notes = [*told, *data["notes"]]
     job.origin = {
@@ -214,15 +215,18 @@ def _name(context: bpy.types.Context, objects: Sequence[bpy.types.Object]) -> st
     return first.name if len(objects) == 1 else f"{first.name} and {len(objects) - 1} more"
 
 
-def _results(wanted: str, folder: Path, job: Job) -> Path:
-    """Where the results go: the person's folder if it can be written, else the job's own."""
+def results_folder(wanted: str, name: str, short_id: str) -> Path | None:
+    """A job's folder in the one that the person asked for; None if that cannot be written.
+
+    “//” is beside the .blend; an unsaved file has no such place.
+    """
     text = wanted.strip() or "//courier/"
     if text.startswith("//") and not bpy.data.filepath:
-        return folder / "results"
+        return None
     place = Path(bpy.path.abspath(text)).absolute()
     anchor = place
     while not anchor.exists() and anchor != anchor.parent:
         anchor = anchor.parent
     if not anchor.is_dir() or not paths.writable(anchor):
-        return folder / "results"
-    return place / f"{paths.safe_name(job.name, limit=60)}-{job.short_id}"
+        return None
+    return place / f"{paths.safe_name(name, limit=60)}-{short_id}"

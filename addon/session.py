@@ -351,7 +351,7 @@ class Session:
                 return
 
         if due:
-            self.chore("ask", work)
+            self.chore(f"ask {account}", work)
 
     def tell_online_access(self, online: bool) -> None:
         """Write Blender's switch for all processes: off, it pauses jobs sent from Blender."""

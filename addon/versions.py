@@ -55,6 +55,13 @@ def identity(data: bpy.types.ID) -> int:
     return int(getattr(data, "session_uid", 0) or data.as_pointer())
 
 
+def eevee() -> str:
+    """What this Blender calls EEVEE: "BLENDER_EEVEE", in 4.2 to 4.5 "BLENDER_EEVEE_NEXT"."""
+    prop = bpy.types.RenderSettings.bl_rna.properties["engine"]
+    known = [item.identifier for item in cast(bpy.types.EnumProperty, prop).enum_items]
+    return next((name for name in known if "EEVEE" in name), "BLENDER_EEVEE")
+
+
 @contextlib.contextmanager
 def in_window(context: bpy.types.Context) -> Iterator[bpy.types.Context]:
     """Run operators with a window in the context: in a timer there is none."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import commands, frames
-from .jobs import REMOTE, Job, State, StepKind
+from .jobs import REMOTE, Job, StepKind
 from .paths import job_folder, safe_name
 from .problems import Category, ProblemError
 from .services import SERVICES
@@ -26,7 +26,7 @@ def override(store: Store, job_id: str) -> Job:
     """Send although the check found something that blocks. ProblemError(INPUT) if nothing did."""
     with store.together():
         job = _existing(store, job_id)
-        if not blocked(job):
+        if not job.blocked:
             raise ProblemError(
                 Category.INPUT,
                 f"“{job.name}” was not stopped by the check of its scene.",
@@ -35,17 +35,6 @@ def override(store: Store, job_id: str) -> Job:
         store.drop_steps(job.id, ["package"])
         store.update_job(job.id, options={**job.options, "ignore_problems": True})
         return commands.retry(store, job.id)
-
-
-def blocked(job: Job) -> bool:
-    """True when the check of the scene stopped the job before anything was sent."""
-    findings = job.report.get("preflight", {}).get("findings") or []
-    return (
-        job.state is State.FAILED
-        and not job.remote_id
-        and not job.options.get("ignore_problems")
-        and any(finding.get("severity") == "blocking" for finding in findings)
-    )
 
 
 def again(store: Store, job_id: str, *, frames: str | None = None) -> Job:

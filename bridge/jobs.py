@@ -135,6 +135,17 @@ class Job:
         return self.account == SANDBOX
 
     @property
+    def blocked(self) -> bool:
+        """True when the check of the scene stopped the job before anything was sent."""
+        findings = self.report.get("preflight", {}).get("findings") or []
+        return (
+            self.state is State.FAILED
+            and not self.remote_id
+            and not self.options.get("ignore_problems")
+            and any(finding.get("severity") == "blocking" for finding in findings)
+        )
+
+    @property
     def short_id(self) -> str:
         """The first eight characters: enough for people and for ``jobs show``."""
         return self.id[:8]

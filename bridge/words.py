@@ -31,6 +31,9 @@ _WAITING = {
     "disk": "Waiting for disk space",
 }
 
+#: what Renderjuice says before it renders; nothing at all until its first answer
+_BEFORE_RENDER = (None, "created", "validating", "validated")
+
 
 def state_label(job: Job) -> str:
     """The state in a word or two."""
@@ -38,6 +41,8 @@ def state_label(job: Job) -> str:
         return "Canceling"
     if job.state is State.WAITING:
         return _WAITING.get(job.waiting_reason, "Waiting")
+    if job.state is State.REMOTE and job.service == "renderjuice":
+        return "Validating" if job.remote.get("status") in _BEFORE_RENDER else "Rendering"
     return _LABELS[job.state]
 
 
@@ -49,6 +54,12 @@ def credits_text(credits: float) -> str:
         return "an unknown number of credits"
     number = f"{credits:g}"
     return f"{number} credit" if credits == 1 else f"{number} credits"
+
+
+def gpu_text(minutes: float) -> str:
+    """0.52 -> "0.5 GPU minutes", 1 -> "1 GPU minute"."""
+    number = f"{minutes:,.1f}".removesuffix(".0") if minutes >= 0.05 else f"{minutes:.2g}"
+    return f"{number} GPU minute" if number == "1" else f"{number} GPU minutes"
 
 
 def agreement(job: Job) -> str:
@@ -76,12 +87,16 @@ def progress_text(job: Job) -> str:
 
 def status_line(job: Job) -> str:
     """State, what the service says, and progress in one line."""
-    parts = [state_label(job), job.state_text if not job.state.terminal else "", progress_text(job)]
+    label, told = state_label(job), job.state_text if not job.state.terminal else ""
+    parts = [label, told if told != label else "", progress_text(job)]
     return " · ".join(part for part in parts if part)
 
 
 def cost_line(job: Job) -> str:
     """What the job cost, or would cost."""
+    minutes = job.report.get("gpu_minutes")
+    if minutes is not None:
+        return f"{gpu_text(minutes)}, free on this computer" if job.sandboxed else gpu_text(minutes)
     minutes = job.report.get("gpu_minutes")
     if minutes is not None:
         used = f"{minutes:.1f} GPU minutes"

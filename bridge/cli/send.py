@@ -14,7 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from .. import commands, followups, launch, words
+from .. import commands, launch, words
 from ..jobs import SANDBOX, Job, State
 from ..paths import data_home, ensure_home, job_folder, writable
 from ..problems import Category, Problem, ProblemError
@@ -140,10 +140,10 @@ def report(job: Job) -> None:
     for note in job.notes:
         say(f"Note: {note}")
     if job.problem is not None:
-        if followups.blocked(job):
+        if job.blocked:
             say_report(job)
         describe_problem(job.problem)
-        if followups.blocked(job):
+        if job.blocked:
             say(f"  Send it all the same: scene-courier jobs override {job.short_id}")
     if job.state is State.DONE:
         cost = words.cost_line(job)

@@ -29,7 +29,14 @@ OPERATORS = {
     "forget_job",
     "reveal_job",
     "import_job",
+    "choose_cameras",
+    "override_job",
+    "render_again",
+    "fix_finding",
+    "adopt",
 }
+#: those that change the open file, so that Ctrl+Z takes it back
+UNDOING = {"import_job", "choose_cameras", "fix_finding"}
 
 COST = """
 import importlib, json, os, sys, types
@@ -83,7 +90,8 @@ def test_each_operator_is_there_and_says_what_it_does(courier: Courier) -> None:
 def test_no_property_could_hold_a_key(courier: Courier) -> None:
     groups = [operator_type(f"scene_courier.{name}") for name in our_operators()]
     assert any("job_id" in rna.properties for rna in groups)
-    groups += [bpy.context.scene.scene_courier.bl_rna, bpy.context.scene.scene_courier.rigyd.bl_rna]
+    settings = bpy.context.scene.scene_courier
+    groups += [settings.bl_rna, settings.rigyd.bl_rna, settings.renderjuice.bl_rna]
     groups += [bpy.context.window_manager.scene_courier.bl_rna]
     groups += [bpy.context.preferences.addons[courier.extension.name].preferences.bl_rna]
     for rna in groups:
@@ -92,22 +100,26 @@ def test_no_property_could_hold_a_key(courier: Courier) -> None:
             assert not words & {"key", "apikey", "token", "secret", "password"}, prop.identifier
 
 
-def test_only_the_import_changes_the_scene(courier: Courier) -> None:
+def test_what_changes_the_scene_can_be_undone(courier: Courier) -> None:
     undoing = {
         name for name, cls in our_operators().items() if "UNDO" in getattr(cls, "bl_options", ())
     }
-    assert undoing == {"import_job"}
+    assert undoing == UNDOING
 
 
 def test_every_setting_has_a_tooltip(courier: Courier) -> None:
     for rna in (
         bpy.context.scene.scene_courier.bl_rna,
         bpy.context.scene.scene_courier.rigyd.bl_rna,
+        bpy.context.scene.scene_courier.renderjuice.bl_rna,
         bpy.context.window_manager.scene_courier.bl_rna,
         bpy.context.preferences.addons[courier.extension.name].preferences.bl_rna,
     ):
         for prop in rna.properties:
-            if prop.identifier in {"rna_type", "name", "bl_idname", "rigyd", "jobs"}:
+            if prop.identifier in {"rna_type", "name", "bl_idname"} or prop.type in {
+                "POINTER",
+                "COLLECTION",
+            }:
                 continue
             assert prop.description, prop.identifier
             if prop.type == "ENUM":

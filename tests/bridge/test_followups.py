@@ -56,7 +56,7 @@ def test_a_blocked_job_can_be_sent_all_the_same(store: Store, tmp_path: Path) ->
         report={"preflight": BLOCKING},
         problem=Problem(Category.INPUT, "No camera."),
     )
-    assert followups.blocked(store.job(job.id))
+    assert store.job(job.id).blocked
     again = followups.override(store, job.id)
     assert again.state is State.QUEUED and again.options["ignore_problems"] is True
     with pytest.raises(ProblemError):
