@@ -69,7 +69,7 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
         "cameras": sorted(item.name for item in scene.objects if item.type == "CAMERA"),
         "viewLayers": [{"name": layer.name, "use": layer.use} for layer in scene.view_layers],
         **render_settings.read(scene),
-        "engineSupported": render_settings.has_engine(scene),
+        "engineSupported": not scene_file.missing_engine(scene),
         "isMovie": bool(render.is_movie_format),
         **_frames(scene),
         "views": [view.name for view in render.views if view.use] if render.use_multiview else [],
@@ -83,6 +83,8 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
         "autoexecFail": bool(bpy.app.autoexec_fail),
         "autoexecMessage": str(bpy.app.autoexec_fail_message or ""),
     }
+    if not found["engineSupported"]:
+        found.update(renderEngine=scene_file.missing_engine(scene), sampleCount=None)
     found["findings"] = _findings(found)
     return found
 
@@ -194,7 +196,7 @@ def _findings(found: dict[str, Any]) -> list[dict[str, Any]]:
             _finding(
                 "unsupported_engine",
                 "blocking",
-                f"The engine {found['renderEngine'] or 'of this scene'} is not installed here.",
+                f"The engine {found['renderEngine']} is not installed here.",
                 "Choose Cycles or EEVEE.",
             )
         )

@@ -109,10 +109,14 @@ class Outputs:
         """Whether all files of a frame are at their places."""
         return all(path.is_file() for path in self.expected(frame).values())
 
-    def aim(self, frame: int) -> None:
-        """Point the scene's still image at the staging folder; Blender adds views and ending."""
+    def aim(self, frame: int, *, still: bool) -> None:
+        """Point the scene's output at the staging folder; Blender adds views and ending, and the
+        frame's number where it is not a ``still``.
+        """
         render = self._scene.render
         render.filepath = self._pattern
+        if not still:
+            return
         name = Path(render.frame_path(frame=frame)).name
         stem = name.removesuffix(render.file_extension)
         render.filepath = self._escape(str(self.staging / FRAMES / stem))

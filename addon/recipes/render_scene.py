@@ -50,16 +50,20 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     progress(0.0, "Opening the scene")
     scene = scene_file.open_scene(Path(params["input"]))
     config = params.get("config") or {}
+    if scene_file.missing_engine(scene) and not config.get("renderEngine"):
+        raise render_settings.no_engine(scene_file.missing_engine(scene))
     notes = render_settings.apply(scene, config, str(params.get("device") or "CPU"))
     scene_file.require_picture(scene)
     outputs = Outputs(scene, Path(params["output"]))
     todo = [frame for frame in frames if not outputs.present(frame)]
     kept, spent = len(frames) - len(todo), 0.0
+    clock = _Clock(scene)
     try:
         for done, frame in enumerate(todo, kept):
-            told = {"frame": frame, "done": done, "total": len(frames)}
+            told: dict[str, Any] = {"frame": frame, "done": done, "total": len(frames)}
             progress(done / len(frames), f"Rendering frame {frame}", {**told, "begun": True})
             begin = time.monotonic()
+            clock.go(frame)
             _render(scene, frame, outputs)
             files = [outputs.relative(path) for path in outputs.settle(frame)]
             seconds = time.monotonic() - begin
@@ -84,15 +88,18 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
 
 
 def _render(scene: Any, frame: int, outputs: Outputs) -> None:
-    """Render one frame into the staging folder.
-
-    As a still image: the scene's own range stays, which simulations and drivers may read. The frame
-    is set on the scene first, so that what is animated on the scene itself holds too.
+    """Render one frame into the staging folder. The scene's own range stays as it is, which
+    simulations and drivers may read.
     """
-    scene.frame_set(frame)
-    outputs.aim(frame)
+    # From 5.0 on an animation's range can be given, and File Output nodes number their files only
+    # in an animation.
+    ranged = "frame_start" in bpy.ops.render.render.get_rna_type().properties
+    outputs.aim(frame, still=not ranged)
+    order: dict[str, Any] = {"write_still": True}
+    if ranged:
+        order = {"animation": True, "frame_start": frame, "frame_end": frame}
     try:
-        answer = bpy.ops.render.render(write_still=True, scene=scene.name)
+        answer: Any = bpy.ops.render.render(scene=scene.name, **order)
         why = "" if "FINISHED" in answer else f"Blender answered {answer}"
     except RuntimeError as error:
         why = str(error).strip() or "RuntimeError"
@@ -105,7 +112,30 @@ def _render(scene: Any, frame: int, outputs: Outputs) -> None:
         )
 
 
-def _preview(path: Any, frames: list[int], outputs: Outputs, color: dict[str, Any]) -> str | None:
+class _Clock:
+    """Moves the scene to a frame as playing it would: what is simulated comes from the frames
+    before. It is moved at all because rendering alone does not advance a simulation without a bake.
+    """
+
+    def __init__(self, scene: Any) -> None:
+        self._scene = scene
+        self._simulates = scene_file.simulates(scene)
+        self._at: int | None = None
+
+    def go(self, frame: int) -> None:
+        first = self._scene.frame_start if self._at is None else self._at + 1
+        if self._simulates:
+            if self._at is not None and frame < self._at:
+                first = self._scene.frame_start
+            for number in range(first, frame):
+                self._scene.frame_set(number)
+        self._scene.frame_set(frame)
+        self._at = frame
+
+
+def _preview(
+    path: str | None, frames: list[int], outputs: Outputs, color: dict[str, Any]
+) -> str | None:
     """A small picture of the middle frame. A nicety: without one the frames are as good."""
     if not path or not frames:
         return None
@@ -116,4 +146,4 @@ def _preview(path: Any, frames: list[int], outputs: Outputs, color: dict[str, An
     except (ProblemError, OSError, RuntimeError) as error:
         print(f"no preview: {error}", flush=True)
         return None
-    return str(path)
+    return path

@@ -35,15 +35,6 @@ OUTPUT = {
 # -- reading -------------------------------------------------------------------------------------
 
 
-def has_engine(scene: Any) -> bool:
-    """Whether this Blender has the engine that the scene asks for."""
-    try:
-        scene.render.engine = scene.render.engine
-    except TypeError:
-        return False
-    return True
-
-
 def samples(scene: Any) -> int | None:
     """Samples of each pixel, where the engine counts in samples."""
     engine = scene.render.engine
@@ -180,9 +171,14 @@ def _engine(scene: Any, wanted: str) -> None:
             return
         except TypeError as error:
             technical = technical or str(error)
-    raise ProblemError(
+    raise no_engine(wanted, technical)
+
+
+def no_engine(name: str, technical: str = "") -> ProblemError:
+    """The problem of a scene whose engine is not here."""
+    return ProblemError(
         Category.BLENDER,
-        f"This Blender does not have the render engine {wanted or 'of the scene'}.",
+        f"This Blender does not have the render engine {name}.",
         "Choose Cycles or EEVEE, or render where the engine is installed.",
         f"Blender {bpy.app.version_string}: {technical[-250:]}",
     )

@@ -5,7 +5,12 @@ were active are active again, and without running its scripts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,11 @@ from addon.recipes import versions
 from bridge import blend_file
 from bridge.problems import Category, ProblemError
 
+# Blender puts EEVEE in the place of an engine that it does not know, and only says so in passing.
+_ENGINE = re.compile(r"Engine '([^']*)' not available for scene '([^'\n]*)'")
+#: scene -> the engine that it asks for and this Blender has not, of the open file
+_strangers: dict[str, str] = {}
+
 
 def open_scene(path: Path) -> Any:
     """Open the file and return its active scene.
@@ -23,10 +33,13 @@ def open_scene(path: Path) -> Any:
     or cannot be read.
     """
     blend_file.require_not_newer(path, bpy.app.version)
+    _strangers.clear()
     try:
-        bpy.ops.wm.open_mainfile(filepath=str(path), load_ui=True, use_scripts=False)
+        with _heard() as said:
+            bpy.ops.wm.open_mainfile(filepath=str(path), load_ui=True, use_scripts=False)
     except RuntimeError as error:
         raise _damaged(path, str(error)) from None
+    _strangers.update({scene: engine for engine, scene in _ENGINE.findall(said())})
     if tuple(bpy.data.version)[:2] > tuple(bpy.app.version)[:2]:
         raise blend_file.newer(path.name, tuple(bpy.data.version), tuple(bpy.app.version))
     scene = bpy.context.scene
@@ -45,6 +58,34 @@ def _damaged(path: Path, technical: str) -> ProblemError:
     )
 
 
+@contextlib.contextmanager
+def _heard() -> Iterator[Callable[[], str]]:
+    """What this process and the libraries in it print meanwhile; it is printed afterwards."""
+    text = ""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as file:
+        kept = [os.dup(number) for number in (1, 2)]
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+        try:
+            yield lambda: text
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, before in zip((1, 2), kept, strict=True):
+                os.dup2(before, number)
+                os.close(before)
+            file.seek(0)
+            text = file.read().decode("utf-8", "replace")
+            print(text, end="", flush=True)
+
+
+def missing_engine(scene: Any) -> str:
+    """The engine that the scene was made for where this Blender does not have it, else ""."""
+    return _strangers.get(scene.name, "")
+
+
 def uses_sequencer(scene: Any) -> bool:
     """Whether the picture comes from the Video Sequencer instead of a camera."""
     editor = scene.sequence_editor
@@ -61,6 +102,33 @@ def require_picture(scene: Any) -> None:
             f"The scene {scene.name} has no camera.",
             "Add a camera, or make one active with Ctrl+Numpad 0.",
         )
+
+
+_SIMULATING = ("CLOTH", "SOFT_BODY", "FLUID", "DYNAMIC_PAINT", "PARTICLE_SYSTEM")
+
+
+def simulates(scene: Any) -> bool:
+    """Whether a frame's picture may depend on the frames before it (no matter whether baked)."""
+    if scene.rigidbody_world is not None and scene.rigidbody_world.enabled:
+        return True
+    return any(
+        modifier.type in _SIMULATING
+        or (modifier.type == "NODES" and _simulating_group(modifier.node_group, set()))
+        for item in scene.objects
+        for modifier in item.modifiers
+        if modifier.show_render
+    )
+
+
+def _simulating_group(tree: Any, seen: set[Any]) -> bool:
+    if tree is None or tree in seen:
+        return False
+    seen.add(tree)
+    return any(
+        node.bl_idname == "GeometryNodeSimulationOutput"
+        or _simulating_group(getattr(node, "node_tree", None), seen)
+        for node in tree.nodes
+    )
 
 
 def ranges(frames: Iterable[int]) -> list[str]:
