@@ -13,9 +13,17 @@ from typing import Any
 
 import bpy
 
-from addon.recipes import preflight_facts, preflight_setup
+from addon.recipes import (
+    preflight_facts,
+    preflight_files,
+    preflight_motion,
+    preflight_output,
+    preflight_scripts,
+    preflight_setup,
+)
 from addon.recipes.preflight_facts import Facts
 from addon.recipes.preflight_findings import Findings
+from addon.recipes.preflight_reach import Reach
 
 SCHEMA = 1
 
@@ -37,14 +45,20 @@ def examine(
     mode, why, bytes, files, and max_bytes (the service's limit).
     """
     facts = preflight_facts.read(scene, frames=frames, capture=capture, options=options)
+    reach = Reach(scene, sequencer=facts.sequencer, compositing=facts.compositing)
     findings = Findings()
-    preflight_setup.examine(facts, findings)
-    report = _report(facts)
-    report["package"] = dict(package or {})
-    report["dependencies"] = []
-    report["findings"] = findings.sorted()
-    report["addons"] = []
-    return report
+    preflight_setup.examine(facts, reach, findings)
+    preflight_files.examine(facts, reach, dependencies, package, findings)
+    preflight_output.examine(facts, findings)
+    preflight_motion.examine(facts, reach, dependencies, findings)
+    addons = preflight_scripts.examine(facts, reach, findings)
+    return {
+        **_report(facts),
+        "package": dict(package or {}),
+        "dependencies": [one.as_dict() for one in dependencies],
+        "findings": findings.sorted(),
+        "addons": addons,
+    }
 
 
 def _report(facts: Facts) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import bpy
 
+from addon.recipes import versions
 from bridge import frames as frame_ranges
 from bridge.frames import FrameRanges
 from bridge.problems import Problem, ProblemError
@@ -43,6 +44,7 @@ class Facts:
     layers: list[Any] = field(default_factory=list)
     frames: FrameRanges | None = None
     frames_problem: Problem | None = None
+    frames_given: bool = False
     engine: str = ""
     samples: int | None = None
     size: tuple[int, int] = (0, 0)
@@ -69,6 +71,12 @@ class Facts:
         width, height = self.size
         return width * self.percentage // 100, height * self.percentage // 100
 
+    def others(self) -> list[str]:
+        """The other scenes of the file, without those that this one uses."""
+        used = {self.scene, self.scene.background_set}
+        used |= {getattr(strip, "scene", None) for strip in strips(self.scene)}
+        return [one.name for one in bpy.data.scenes if one not in used]
+
 
 def read(
     scene: Any, *, frames: Any, capture: dict[str, Any] | None, options: dict[str, Any] | None
@@ -85,6 +93,7 @@ def read(
     facts.camera = scene.objects.get(wished) if wished else scene.camera
     facts.layers = rendered_layers(scene, wishes.get("view_layer"))
     facts.frames, facts.frames_problem = _frames(scene, frames or wishes.get("frames"))
+    facts.frames_given = bool(frames or wishes.get("frames"))
     facts.engine = str(wishes.get("engine") or saved_engine(scene, facts.capture))
     facts.samples = wishes.get("samples") or samples(scene, facts.engine)
     facts.size = _size(wishes.get("resolution")) or (render.resolution_x, render.resolution_y)
@@ -140,18 +149,23 @@ def denoising(scene: Any, engine: str) -> tuple[bool, str]:
 
 
 def compositor_tree(scene: Any) -> Any:
-    """The scene's compositing nodes, if there are any in use (5.0 holds them in a node group)."""
-    if "compositing_node_group" in scene.bl_rna.properties:
-        return scene.compositing_node_group
-    return scene.node_tree if scene.use_nodes else None
+    """The scene's compositing nodes if they are in use."""
+    tree = versions.compositor(scene)
+    # Since 5.0 the nodes are in use when there are any.
+    if "compositing_node_group" in scene.bl_rna.properties or scene.use_nodes:
+        return tree
+    return None
+
+
+def composes(tree: Any) -> bool:
+    """Whether the compositor gives an image for the frame (a Composite node; 5.0: its output)."""
+    return any(node.type in ("COMPOSITE", "GROUP_OUTPUT") and not node.mute for node in tree.nodes)
 
 
 def strips(scene: Any) -> list[Any]:
     """The strips of the sequencer that would be rendered."""
     editor = scene.sequence_editor
-    if editor is None:
-        return []
-    found = editor.strips if "strips" in editor.bl_rna.properties else editor.sequences
+    found = [] if editor is None else versions.top_strips(editor)
     return [strip for strip in found if not strip.mute and strip.type != "SOUND"]
 
 

@@ -6,16 +6,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bridge.blender import BlenderProgram, find_blender
 from bridge.problems import Problem, ProblemError
+
+if TYPE_CHECKING:
+    from tests.recipes.preflight_support import Look
 
 
 def _own_blender() -> tuple[int, ...]:
@@ -173,3 +176,15 @@ def facts(
         return known[usd]
 
     return read
+
+
+@pytest.fixture
+def look() -> Iterator[Look]:
+    """A small animated scene in this process's Blender, and the preflight report about it."""
+    pytest.importorskip("bpy")
+    import bpy
+
+    from tests.recipes.preflight_support import animated_scene
+
+    yield animated_scene()
+    bpy.ops.wm.read_homefile(use_empty=True)
