@@ -38,6 +38,9 @@ SANDBOX_LOCK = "sandbox.lock"
 #: which Blender the running sandbox was given; empty when none with USD was known
 _PROGRAM = "program"
 _STARTING_LOCK = "starting.lock"
+#: the Blenders that sent scenes here: the sandbox renders a scene with the one that fits it
+_BLENDERS = "blenders.json"
+_MOST_BLENDERS = 8
 #: set in tests and by people who run the worker themselves
 NO_WORKER = "SCENE_COURIER_NO_WORKER"
 _LOG_BYTES = 2_000_000
@@ -303,13 +306,15 @@ def _version(text: str) -> tuple[int, ...]:
 def ensure_sandbox(home: Path, captured: dict[str, Any] | None = None) -> dict[str, Any]:
     """Start this computer's sandbox unless it runs, and return its addresses and keys.
 
-    ``captured`` is the Blender that captured the scene; it converts if it can write USD. Returns
-    ``{"rigyd": {"base_url": ..., "api_key": ...}}``. Raises ProblemError(BLENDER, INTERNAL).
+    ``captured`` is the Blender that captured the scene; it converts if it can write USD, and
+    renders what it saved. Returns ``{"rigyd": {"base_url": ..., "api_key": ...}, "renderjuice":
+    ...}``. Raises ProblemError(BLENDER, INTERNAL).
     """
     from filelock import FileLock, Timeout
 
     folder = home / "sandbox"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _note_blender(folder, captured)
     known = _running_sandbox(folder)
     if known and not _lacks_blender(folder):
         return known
@@ -330,6 +335,21 @@ def ensure_sandbox(home: Path, captured: dict[str, Any] | None = None) -> dict[s
         f"Look at “{home / 'worker.log'}”.",
         "no address after 30 s",
     )
+
+
+def _note_blender(folder: Path, captured: dict[str, Any] | None) -> None:
+    """Let the sandbox know of the Blender that captured; one that runs reads it for each job."""
+    executable = str((captured or {}).get("executable") or "")
+    path = folder / _BLENDERS
+    found: list[str] = []
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        found = [str(item) for item in json.loads(path.read_text(encoding="utf-8"))]
+    if not executable or found[:1] == [executable]:
+        return
+    known = [executable, *(item for item in found if item != executable)][:_MOST_BLENDERS]
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(known), encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def _running_sandbox(folder: Path) -> dict[str, Any] | None:

@@ -171,6 +171,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="only these services (default: all)",
     )
     sandbox.add_argument("--faults", metavar="FILE", help="a fault plan (docs/sandbox.md)")
+    sandbox.add_argument(
+        "--renderjuice-webhook",
+        metavar="URL",
+        help="post Renderjuice's events there, on this computer; remembered, '' ends it",
+    )
     _add_json(sandbox)
 
     demo = commands.add_parser("demo", help="the whole trip with a small scene, on this computer")

@@ -57,6 +57,8 @@ def sandbox(args: argparse.Namespace) -> int:
             for name, entry in addresses.items():
                 print(f"export {name.upper()}_BASE_URL={entry['base_url']}")
                 print(f"export {name.upper()}_API_KEY={entry['api_key']}")
+                if "webhook_secret" in entry:
+                    print(f"export {name.upper()}_WEBHOOK_SECRET={entry['webhook_secret']}")
             sys.stdout.flush()
         say("Serving on this computer only; interrupt to stop.")
 
@@ -66,6 +68,7 @@ def sandbox(args: argparse.Namespace) -> int:
         port=args.port,
         services=wanted,
         faults=Path(args.faults) if args.faults else None,
+        webhook=args.renderjuice_webhook,
         on_ready=ready,
     )
     say("Stopped.")
