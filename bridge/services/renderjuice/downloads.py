@@ -62,11 +62,14 @@ _UNCHECKED = ".unchecked"
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that is there and whole. ``kind``: frame, pass, video."""
+    """A file that is there and whole. ``kind``: frame, pass, video; ``output`` is what it was on
+    the list (one made of an archive's member has no address).
+    """
 
     path: Path
     bytes: int
     kind: str
+    output: Output
 
 
 class Arrived(list[Fetched]):
@@ -192,7 +195,7 @@ class _Fetch:
             )
             if whole:
                 task.files = [
-                    Fetched(path, size, kind)
+                    Fetched(path, size, kind, self._output(task, path, kind))
                     for path, (_name, size, kind) in zip(there, files, strict=True)
                 ]
                 task.done = task.total = sum(file.bytes for file in task.files)
@@ -200,6 +203,12 @@ class _Fetch:
             else:
                 left.append(task)
         return left
+
+    def _output(self, task: _Task, path: Path, kind: str) -> Output:
+        if not task.output.kind.endswith("_zip"):
+            return task.output
+        name = path.relative_to(self.folder).as_posix()
+        return Output("", path.name, path=name, kind=kind)
 
     def _follow(self, open_tasks: int) -> None:
         while open_tasks:
@@ -313,7 +322,7 @@ class _Fetch:
             if task.output.kind.endswith("_zip"):
                 task.files = self._unpacked(task)
             else:
-                task.files = [Fetched(task.goal, size, task.output.kind)]
+                task.files = [Fetched(task.goal, size, task.output.kind, task.output)]
         except ProblemError as error:
             if error.problem.category is not Category.SERVICE:
                 raise
@@ -340,7 +349,7 @@ class _Fetch:
                 goal.parent.mkdir(parents=True, exist_ok=True)
                 size = path.stat().st_size
                 os.replace(path, goal)
-                files.append(Fetched(goal, size, kind))
+                files.append(Fetched(goal, size, kind, self._output(task, goal, kind)))
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         task.goal.unlink(missing_ok=True)

@@ -114,7 +114,8 @@ def _outputs(value: Any, hint: str = "", depth: int = 0) -> Iterator[Output]:
     """Every output in a value of any shape. ``hint`` is the name that a map gave it."""
     if isinstance(value, str):
         if _is_address(value):
-            yield Output(value, _last(hint) or _name_in(value), legacy=True)
+            name = _last(hint) if "." in _last(hint) else _name_in(value) or _last(hint)
+            yield Output(value, name, legacy=True)
     elif isinstance(value, dict):
         url = next((value[k] for k in ("url", "downloadUrl", "href") if k in value), None)
         if isinstance(url, str):
@@ -200,9 +201,9 @@ def safe_parts(text: str) -> list[str]:
     parts = []
     for part in re.split(r"[\\/]+", text):
         name = _DRIVE.sub("", part, count=1) if _DRIVE.match(part) else part
-        if name.strip(" .") == "":
-            continue
-        parts.append(_safe_name(name))
+        name = name.rstrip(" .")
+        if name:
+            parts.append(_safe_name(name))
     return parts[-_DEEPEST:]
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _LOOKS = 10
 _LOOK_SECONDS = 15.0
+_MOST_NOTES = 5
 
 
 def fetch(flow: Flow, client: RenderjuiceClient, remote_id: str, final: dict[str, Any]) -> None:
@@ -39,7 +40,7 @@ def fetch(flow: Flow, client: RenderjuiceClient, remote_id: str, final: dict[str
     arrived = flow.answer("frames")
     if arrived is None:
         offered = _offered(flow, client, remote_id, final, trouble)
-        if trouble is not None and not (offered.frames or offered.passes):
+        if trouble is not None and offered.empty:
             raise trouble
         target = Path(place(flow))
         arrived = flow.step(
@@ -83,7 +84,7 @@ def _offered(
         # What the flag means exactly is not documented; there is nothing to fetch then.
         raise _nothing("Renderjuice has deleted the output of this job.")
     offered = client.downloads(remote_id)
-    if offered.frames or offered.passes or offered.videos:
+    if not offered.empty:
         return offered
     looks = int(flow.answer("frames.looks") or 0) + 1
     if looks > _LOOKS:
@@ -122,28 +123,24 @@ def _download(
     """
     from .flow import expected_frames
 
-    groups = [("frame", offered.frames, target), ("pass", offered.passes, target / "passes")]
-    if flow.job.options.get("video", True):
-        groups.append(("video", offered.videos, target))
-    results = []
-    for kind, outputs, folder in groups:
-        if not outputs:
-            continue
-        fetch_all(
-            client,
-            remote_id,
-            outputs,
-            folder,
-            parallel=max(4, flow.settings.parallel_transfers),
-            on_file=lambda _path, done, total: _say(flow, done, total),
-            on_progress=flow.progress,
-            cancelled=flow.canceled,
-        )
-        for output in outputs:
-            path = folder / output.path
-            results.append(Result(str(path), path.stat().st_size, kind).to_dict())
-    numbers = frame_numbers(offered.frames, expected_frames(flow))
-    return {"results": results, "numbers": sorted(numbers)}
+    wanted = offered if flow.job.options.get("video", True) else offered.without_videos()
+    arrived = fetch_all(
+        client,
+        remote_id,
+        wanted,
+        target,
+        parallel=max(4, flow.settings.parallel_transfers),
+        on_file=lambda _path, done, total: _say(flow, done, total),
+        on_progress=flow.progress,
+        cancelled=flow.canceled,
+    )
+    for output, problem in arrived.failed[:_MOST_NOTES]:
+        flow.note(f"“{output.path}” could not be fetched: {problem.sentence}")
+    frames = [file.output for file in arrived if file.kind == "frame"]
+    return {
+        "results": [Result(str(file.path), file.bytes, file.kind).to_dict() for file in arrived],
+        "numbers": sorted(frame_numbers(frames, expected_frames(flow))),
+    }
 
 
 def _say(flow: Flow, done: int, total: int) -> None:
