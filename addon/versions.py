@@ -9,7 +9,7 @@ here changes a scene.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, cast
 
@@ -71,3 +71,43 @@ def in_window(context: bpy.types.Context) -> Iterator[bpy.types.Context]:
             yield bpy.context
     else:
         yield context
+
+
+def strips(editor: Any) -> Any:
+    """The strips of a scene's Sequencer; Blender before 4.4 calls them sequences."""
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def strip_range(strip: Any) -> tuple[int, int]:
+    """The strip's first frame and the one after its last, as the timeline shows it."""
+    if hasattr(strip, "left_handle"):
+        return int(strip.left_handle), int(strip.right_handle)
+    return int(strip.frame_final_start), int(strip.frame_final_end)
+
+
+def compositor(scene: bpy.types.Scene) -> Any:
+    """The scene's compositing node tree, or None. From 5.0 on it is a node group."""
+    if hasattr(scene, "compositing_node_group"):
+        return scene.compositing_node_group
+    return cast(Any, scene).node_tree
+
+
+def make_compositor(scene: Any, name: str) -> tuple[Any, Callable[[], None]]:
+    """Give a scene that has none a tree that passes the render on unchanged, and how to undo it."""
+    if not hasattr(scene, "compositing_node_group"):
+        used = scene.use_nodes
+        scene.use_nodes = True  # makes Blender's own default tree
+
+        def back() -> None:
+            # The tree belongs to the scene and stays; unused, it does nothing.
+            scene.node_tree.nodes.clear()
+            scene.use_nodes = used
+
+        return scene.node_tree, back
+    tree = bpy.data.node_groups.new(name, "CompositorNodeTree")
+    tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+    layers, output = tree.nodes.new("CompositorNodeRLayers"), tree.nodes.new("NodeGroupOutput")
+    layers.location, output.location = (-300.0, 0.0), (200.0, 0.0)
+    tree.links.new(layers.outputs["Image"], output.inputs["Image"])
+    scene.compositing_node_group = tree
+    return tree, lambda: bpy.data.node_groups.remove(tree)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+_MADE = ("images", "strips", "nodes", "cameras")
+
 
 @dataclass
 class ImportReport:
@@ -15,6 +17,8 @@ class ImportReport:
     Names, not data-blocks, so that it can be stored and outlives an undo. `lost` says what the file
     states and Blender cannot do, `notes` what the artist should know besides. `physics` is False if
     the asset came in as plain meshes. `mass` is the sum of all dynamic bodies, in kilograms.
+    Of rendered frames: how many (`frames`), and the `images`, `strips`, `nodes` (compositor) and
+    `cameras` (with a background) that show them.
     """
 
     collection: str = ""
@@ -26,6 +30,11 @@ class ImportReport:
     ground: str = ""
     hidden: list[str] = field(default_factory=list)
     missing_textures: list[str] = field(default_factory=list)
+    frames: int = 0
+    images: list[str] = field(default_factory=list)
+    strips: list[str] = field(default_factory=list)
+    nodes: list[str] = field(default_factory=list)
+    cameras: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -38,6 +47,27 @@ class ImportReport:
         """Add a sentence to `notes`, once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+    def made(self) -> dict[str, list[str]]:
+        """What shows the frames, as it is now, for `forget`."""
+        return {name: list(getattr(self, name)) for name in _MADE}
+
+    def forget(self, made: dict[str, list[str]]) -> None:
+        """Back to an earlier `made`."""
+        for name, names in made.items():
+            setattr(self, name, names)
+
+    def as_what(self) -> str:
+        """ "as an image and 2 strips": what shows the frames now."""
+        kinds = (
+            (self.images, "image"),
+            (self.strips, "strip"),
+            (self.nodes, "compositor node"),
+            (self.cameras, "camera background"),
+        )
+        parts = [counted(len(names), thing) for names, thing in kinds if names]
+        listing = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+        return f"as {listing}" if listing else "as nothing that shows"
 
     def to_dict(self) -> dict[str, Any]:
         """The form in which a job keeps it: plain JSON types."""
