@@ -89,15 +89,16 @@ def left_out(dependencies: Sequence[Dependency]) -> list[str]:
     return [leaf(item.path) for item in wanted(dependencies)]
 
 
-def save(path: Path) -> int:
-    """Save the open file as a copy, compressed; returns its bytes.
+def save(path: Path, *, copy: bool = True) -> int:
+    """Save the open file, compressed, as a copy or for good; returns its bytes.
 
     Compressed since it is uploaded, and explicitly so, since the default differs between versions.
     Paths are kept as they are: whoever packs has set them. Raises ProblemError(DISK).
     """
     filters: dict[str, Any] = {"relative_remap": False, "check_existing": False}
+    bpy.data.use_autopack = False  # saving would pack what lies beside
     try:
-        bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, compress=True, **filters)
+        bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=copy, compress=True, **filters)
         return path.stat().st_size
     except (RuntimeError, OSError) as error:
         raise ProblemError(

@@ -10,6 +10,7 @@ differ from the artist's: whatever refers to it is rewritten.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import posixpath
@@ -18,14 +19,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from addon.recipes import places
-from addon.recipes.dependencies import Dependency, FileEntry
+from addon.recipes.dependencies import LOOP, UNREADABLE, Dependency, FileEntry
 from addon.recipes.zip_stream import Entry
 
 ASSETS = "assets"
 #: characters of a folder's path in the archive; Windows allows 259 for a whole path
 _LONGEST_FOLDER = 120
 #: what stands for the number in a sequence's or a tile's name
-_COUNTED = re.compile(r"^(.*?)(u\d+_v\d+|\d+|####|<UDIM>|<UVTILE>)(\D*)$", re.DOTALL)
+_COUNTED = re.compile(r"^(.*?)(u\d+_v\d+|\d+|#+|<UDIM>|<UVTILE>)(\D*)$", re.DOTALL)
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Layout:
         if place is None:
             return None
         target = place.path
-        if not dependency.folder and is_pattern(dependency.path):
+        if is_pattern(dependency):
             # A sequence is stored by the name of one of its files, not by its pattern.
             target = posixpath.join(posixpath.dirname(target), safe_name(leaf(dependency.value)))
         return "//" + posixpath.relpath(target, posixpath.dirname(blend) or ".")
@@ -82,10 +83,11 @@ def leaf(value: str) -> str:
     return value.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
-def is_pattern(path: str) -> bool:
-    """Whether a dependency's path stands for several files in one folder."""
-    last = leaf(path)
-    return "####" in last or places.has_tiles(last)
+def is_pattern(item: Dependency) -> bool:
+    """Whether a dependency's path stands for several files: a sequence or tiles."""
+    last = leaf(item.path)
+    counted = "#" in last and last != leaf(item.value)
+    return not item.folder and (counted or places.has_tiles(last))
 
 
 def safe_name(name: str) -> str:
@@ -113,7 +115,12 @@ def _digest(text: str) -> str:
 
 def wanted(dependencies: Iterable[Dependency]) -> list[Dependency]:
     """Those whose files the package needs."""
-    return [item for item in dependencies if item.files and not item.packed and not item.optional]
+    return [item for item in dependencies if files(item) and not (item.packed or item.optional)]
+
+
+def files(item: Dependency) -> list[FileEntry]:
+    """The files of a dependency that can be read."""
+    return [entry for entry in item.files if entry.problem not in (LOOP, UNREADABLE)]
 
 
 def plan(dependencies: Sequence[Dependency], *, name: str, home: str | None) -> Layout:
@@ -131,11 +138,12 @@ def plan(dependencies: Sequence[Dependency], *, name: str, home: str | None) -> 
         if item.beside and item.library is None:
             natural = f"blendcache_{name}"
         else:
-            natural = _archive_folder(folder, roots)
+            natural = _archive_folder(folder, roots, _rigid(item))
         place = _claim(layout, item, natural, taken, at)
         layout.places[(item.kind, item.path)] = place
         if item.kind == "library":
             layout.libraries[item.path] = place.path
+    _place_packed(layout, dependencies, chosen, roots)
     for item in chosen:
         if item.library is None or item.library in layout.again or not item.used:
             continue
@@ -145,22 +153,68 @@ def plan(dependencies: Sequence[Dependency], *, name: str, home: str | None) -> 
     return layout
 
 
+def _place_packed(
+    layout: Layout,
+    dependencies: Sequence[Dependency],
+    chosen: Sequence[Dependency],
+    roots: dict[str, str],
+) -> None:
+    """Libraries that are packed in the .blend have no file, but files that they name."""
+    holders = {item.library for item in chosen}
+    for item in dependencies:
+        if item.kind == "library" and item.packed and item.path in holders:
+            folder, last = os.path.split(item.path)
+            if any(_inside(folder, root) for root in roots):
+                place = posixpath.join(_archive_folder(folder, roots), safe_name(last))
+                layout.libraries.setdefault(item.path, place)
+
+
+def join_hard_links(dependencies: Iterable[Dependency]) -> None:
+    """Give files that are one on the disk by several names the same ``real``, so that the archive
+    holds them once. Looks at each file's facts, not at its content.
+    """
+    first: dict[tuple[int, int], str] = {}
+    for item in dependencies:
+        for entry in item.files:
+            with contextlib.suppress(OSError):
+                facts = os.stat(places.extended(entry.real))
+                if facts.st_nlink > 1 and facts.st_ino:
+                    entry.real = first.setdefault((facts.st_dev, facts.st_ino), entry.real)
+
+
 def base(item: Dependency) -> str:
     """The folder on disk that all the files of a dependency lie in."""
     if item.folder:
         return item.path
-    folder = os.path.dirname(item.path)
-    while "####" in folder or places.has_tiles(folder):
-        folder = os.path.dirname(folder)
-    return folder
+    return _common([item.path, *(entry.wanted for entry in item.files)])
 
 
-def _tail(path: str, folder: str) -> str:
+def _common(paths: Iterable[str]) -> str:
+    """The folder that files have in common; on several drives, that of the first."""
+    folders = [os.path.dirname(path) for path in paths]
+    try:
+        return os.path.commonpath(folders)
+    except ValueError:
+        return folders[0]
+
+
+def _tail(path: str, folder: str, exact: bool) -> str:
     """What follows the folder in a path, as an archive names it."""
     rest = os.path.relpath(path, folder).split(os.sep)
     if os.pardir in rest:
         rest = [os.path.basename(path)]
-    return "/".join(safe_name(part) for part in rest)
+    return "/".join(_name(part, exact) for part in rest)
+
+
+def _name(part: str, exact: bool) -> str:
+    """A safe name; ``exact``: in the Unicode form it has, since Blender will ask for that."""
+    safe = safe_name(part)
+    return part if exact and places.same_form(part, safe) else safe
+
+
+def _rigid(item: Dependency) -> bool:
+    """Whether a library asks for it, which cannot be told another name."""
+    return item.library is not None
 
 
 def _order(item: Dependency) -> tuple[bool, bool, str, str, str]:
@@ -185,7 +239,7 @@ def _roots(chosen: Sequence[Dependency], home: str | None) -> list[str]:
         if item.beside and item.library is None:
             continue
         if item.library is not None and (item.beside or item.value.startswith("//")):
-            folder = os.path.commonpath([folder, os.path.dirname(item.library)])
+            folder = _common([os.path.join(folder, "x"), item.library])
         roots.add(folder)
     kept: list[str] = []
     for root in sorted(roots):
@@ -211,10 +265,10 @@ def _name_roots(roots: list[str]) -> dict[str, str]:
     return named
 
 
-def _archive_folder(folder: str, roots: dict[str, str]) -> str:
+def _archive_folder(folder: str, roots: dict[str, str], exact: bool = False) -> str:
     root = next(root for root in roots if _inside(folder, root))
     rest = os.path.relpath(folder, root)
-    parts = [] if rest == os.curdir else [places.safe_part(part) for part in rest.split(os.sep)]
+    parts = [] if rest == os.curdir else [_name(part, exact) for part in rest.split(os.sep)]
     path = "/".join([roots[root], *parts])
     return path if len(path) <= _LONGEST_FOLDER else f"{roots[root]}/{_digest(rest)}"
 
@@ -228,12 +282,11 @@ def _claim(
     file has.
     """
     folder = base(item)
-    single = not item.folder and not is_pattern(item.path)
-    tails = {
-        _tail(entry.wanted, folder): entry
-        for entry in sorted(item.files, key=lambda entry: entry.wanted)
-    }
-    pattern = "" if item.folder else _tail(item.path, folder)
+    found = sorted(files(item), key=lambda entry: entry.wanted)
+    single = len(found) == 1 and not item.folder and not is_pattern(item)
+    exact = item.folder or _rigid(item)
+    tails = {_tail(entry.wanted, folder, exact): entry for entry in found}
+    pattern = "" if item.folder else _tail(item.path, folder, exact)
     there = _there(tails, at, single)
     if there is not None:
         if single:
@@ -278,7 +331,7 @@ def _unreachable(layout: Layout, item: Dependency) -> str:
     if not item.beside and not item.value.startswith("//"):
         return f"it names {leaf(item.value)} by an absolute path"
     start = os.path.dirname(item.library)
-    for entry in item.files:
+    for entry in files(item):
         steps = os.path.relpath(entry.wanted, start).replace(os.sep, "/")
         name = posixpath.normpath(posixpath.join(posixpath.dirname(library), steps))
         held = layout.files.get(name)

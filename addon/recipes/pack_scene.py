@@ -40,7 +40,7 @@ _GIB = 1024**3
 
 @dataclass
 class _Plan:
-    """How the scene will be packed; ``refused``: why the mode that was asked for is not possible."""
+    """How the scene will be packed; ``refused``: why not in the way that was asked for."""
 
     mode: str
     why: str
@@ -89,8 +89,8 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
         options=opened.options,
         package=_about(plan, max_bytes),
     )
-    stops = any(finding.get("severity") == "blocking" for finding in report["findings"])
-    blocked = stops and not params.get("ignore_problems")
+    stops = {item["code"] for item in report["findings"] if item["severity"] == "blocking"}
+    blocked = bool(stops) and not params.get("ignore_problems")
     answer: dict[str, Any] = {
         "path": None,
         "bytes": None,
@@ -101,7 +101,11 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     }
     _make(output)
     _write_report(output, report)
-    if blocked or params.get("report_only"):
+    if params.get("report_only"):
+        return answer
+    if blocked and stops == {"too_large"}:
+        raise pack_zip.too_large(plan.layout.entries(), plan.bytes, max_bytes)
+    if blocked:
         return answer
     if plan.refused:
         raise ProblemError(
@@ -110,7 +114,7 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
             "Choose Automatic or ZIP for the package.",
         )
     pack_zip.require_size(plan.layout, _blend_bytes(opened), max_bytes)
-    caches.need_room(output, plan.bytes)
+    caches.need_room(output, pack_zip.at_most(plan.layout, _blend_bytes(opened)))
     progress(0.3, "Packing")
     with _scratch(output) as scratch:
         path, size, files, notes = _pack(opened, plan, mode, output, scratch, max_bytes, progress)
@@ -140,9 +144,11 @@ def _blend_bytes(opened: Opened) -> int:
 def _plan(
     opened: Opened, found: list[Dependency], name: str, mode: str, packed_max_bytes: int
 ) -> _Plan:
+    pack_layout.join_hard_links(found)
     layout = pack_layout.plan(found, name=name, home=opened.home)
     size = pack_zip.estimate(layout, _blend_bytes(opened))
-    obstacle = pack_blend.obstacle(found, size, packed_max_bytes)
+    whole = pack_zip.estimate(layout, _blend_bytes(opened), 1.0)
+    obstacle = pack_blend.obstacle(found, whole, packed_max_bytes)
     if not obstacle and layout.again:
         library = pack_layout.leaf(min(layout.again))
         obstacle = f"The linked file {library} names others in a way that only this computer knows."

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from addon.recipes import pack_blend, pack_rewrite, restore, zip_stream
 from addon.recipes.dependencies import Dependency, scan
-from addon.recipes.pack_layout import Layout, leaf, wanted
+from addon.recipes.pack_layout import Layout, leaf
 from addon.recipes.zip_stream import Entry
 from bridge.problems import Category, ProblemError
 
-#: of what is deflated, at least this part remains: less is not seen in scenes
-_DEFLATED = 0.05
+#: what remains of files that are deflated: usually, and at least
+_USUALLY, _AT_LEAST = 0.5, 0.05
 _LISTED = 5
 
 
@@ -32,22 +32,29 @@ class Packed:
     notes: list[str] = field(default_factory=list)
 
 
-def estimate(layout: Layout, blend_bytes: int) -> int:
-    """Bytes that the archive has at most."""
-    return zip_stream.bound([*layout.entries(), Entry(layout.blend, "", blend_bytes)])
+def estimate(layout: Layout, blend_bytes: int, remains: float = _USUALLY) -> int:
+    """Bytes that the archive is expected to have; ``remains``: the part of a file that deflating
+    leaves of it.
+    """
+    return sum(
+        entry.bytes if zip_stream.is_compressed(entry.name) else int(entry.bytes * remains)
+        for entry in [*layout.entries(), Entry(layout.blend, "", blend_bytes)]
+    )
+
+
+def at_most(layout: Layout, blend_bytes: int) -> int:
+    """Bytes that the archive and what is made for it can have, whatever is in the files."""
+    again = {layout.libraries[library] for library in layout.again}
+    copies = sum(entry.bytes for entry in layout.entries() if entry.name in again)
+    return copies + zip_stream.bound([*layout.entries(), Entry("", "", 2 * blend_bytes)])
 
 
 def require_size(layout: Layout, blend_bytes: int, max_bytes: int) -> None:
     """Raise ProblemError(LIMIT) when the archive is larger than ``max_bytes``, however it turns
     out; names the largest files. Nothing has been written then.
     """
-    entries = layout.entries()
-    least = sum(
-        entry.bytes if zip_stream.is_compressed(entry.name) else int(entry.bytes * _DEFLATED)
-        for entry in entries
-    )
-    if least > max_bytes:
-        raise too_large(entries, sum(entry.bytes for entry in entries) + blend_bytes, max_bytes)
+    if estimate(layout, blend_bytes, _AT_LEAST) > max_bytes:
+        raise too_large(layout.entries(), estimate(layout, blend_bytes), max_bytes)
 
 
 def too_large(entries: list[Entry], total: int, max_bytes: int) -> ProblemError:
@@ -68,7 +75,7 @@ def too_large(entries: list[Entry], total: int, max_bytes: int) -> ProblemError:
     ]
     return ProblemError(
         Category.LIMIT,
-        f"The package would have {_gib(total)}; the service takes {_gib(max_bytes)}.",
+        f"The package would have about {_gib(total)}; the service takes {_gib(max_bytes)}.",
         f"The largest: {', '.join(told)}. Render fewer frames in one job, or use smaller textures "
         "and caches.",
         f"{total} bytes, limit {max_bytes}; "
@@ -97,8 +104,9 @@ def pack(
     """
     notes = []
     say(0.0, "Rewriting paths")
+    pack_rewrite.stage_clips(dependencies, layout, scratch, layout.blend)
     failed = pack_rewrite.rewrite(dependencies, layout, layout.blend)
-    failed += pack_rewrite.still_outside(scan(frames=cut), layout)
+    failed += pack_rewrite.unchanged(scan(frames=cut), dependencies)
     for name in list(dict.fromkeys(failed))[:_LISTED]:
         notes.append(f"{name} is in the package, but the scene may not find it there.")
     say(0.1, "Saving the scene")
@@ -108,8 +116,7 @@ def pack(
     for number, (library, reason) in enumerate(sorted(layout.again.items())):
         say(0.15, f"Saving {leaf(library)} again")
         place = layout.libraries[library]
-        copy = scratch / f"library {number}" / leaf(place)
-        replaced[place] = _save_again(library, layout, place, copy, cut)
+        replaced[place] = _save_again(library, layout, place, scratch / f"again {number}", cut)
         notes.append(f"The linked file {leaf(library)} was saved again for the package: {reason}.")
     entries += [replaced.get(entry.name, entry) for entry in layout.entries()]
     total = sum(entry.bytes for entry in entries)
@@ -131,10 +138,13 @@ def pack(
 
 
 def _save_again(
-    library: str, layout: Layout, place: str, copy: Path, cut: tuple[int, int]
+    library: str, layout: Layout, place: str, root: Path, cut: tuple[int, int]
 ) -> Entry:
     """Open a library as it lies, rewrite its paths in memory, and save that as a copy."""
+    copy = root / place
     copy.parent.mkdir(parents=True, exist_ok=True)
     restore.open_blend(Path(library), scripts=False)
-    pack_rewrite.rewrite(wanted(scan(frames=cut)), layout, place)
+    found = scan(frames=cut)
+    pack_rewrite.stage_clips(found, layout, root, place)
+    pack_rewrite.rewrite(found, layout, place)
     return Entry(place, str(copy), pack_blend.save(copy))

@@ -20,15 +20,17 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
+from addon.recipes import places
 from bridge.problems import Category, ProblemError
 
 #: endings of formats that are compressed by themselves: deflating them costs time and wins nothing
-COMPRESSED = frozenset(
-    ".png .jpg .jpeg .jp2 .j2c .webp .avif .heic .exr .gif "
-    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ogv .flv .wmv .mxf .m2ts "
-    ".mp3 .ogg .oga .opus .flac .m4a .aac .wma "
-    ".vdb .abc .usdz .zip .gz .xz .zst .bz2 .7z .npz .woff .woff2 .uni .glb".split()
-)
+COMPRESSED = frozenset([
+    ".png", ".jpg", ".jpeg", ".jp2", ".j2c", ".webp", ".avif", ".heic", ".exr", ".gif",
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".flv", ".wmv",
+    ".mxf", ".m2ts", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".wma",
+    ".vdb", ".abc", ".usdz", ".zip", ".gz", ".xz", ".zst", ".bz2", ".7z", ".npz", ".woff",
+    ".woff2", ".uni", ".glb",
+])  # fmt: skip
 LEVEL = 3
 _BLOCK = 1024 * 1024
 _PROBE = 64 * 1024
@@ -121,11 +123,7 @@ def _add(
     archive: zipfile.ZipFile, entry: Entry, buffer: memoryview, report: Callable[[int], None]
 ) -> bool:
     """Add one file; returns whether it was deflated."""
-    try:
-        source = open(entry.source, "rb", buffering=0)
-    except OSError as error:
-        raise _unreadable(entry, error.strerror or str(error)) from None
-    with source:
+    with _opened(entry) as source:
         store = is_compressed(entry.name) or not _worth_deflating(source, entry)
         info = zipfile.ZipInfo(entry.name, (1980, 1, 1, 0, 0, 0))
         info.create_system = 3
@@ -151,6 +149,16 @@ def _add(
     if done != entry.bytes:
         raise _unreadable(entry, f"{entry.bytes} bytes at first, then {done}")
     return not store
+
+
+@contextlib.contextmanager
+def _opened(entry: Entry) -> Iterator[FileIO]:
+    try:
+        source = FileIO(places.extended(entry.source), "rb")
+    except OSError as error:
+        raise _unreadable(entry, error.strerror or str(error)) from None
+    with source:
+        yield source
 
 
 def _worth_deflating(source: FileIO, entry: Entry) -> bool:
