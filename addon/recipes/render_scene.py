@@ -15,10 +15,10 @@
      "color": {...}      how an unmanaged frame is to be shown (for ``make_video``),
      "fps": number, "preview": path | None, "notes": [sentences]}
 
-Paths in the result are relative to ``output``, with slashes. Frames are called as the scene's output
-path says, ``<basename>0001.png``; with several views each has a file with its suffix. A frame whose
-files are there is not rendered again, so the same call resumes. A file has its final name only when
-it is whole: everything is written beside, then renamed, the frame itself last.
+Paths in the result are relative to ``output``, with slashes. Frames are called as the scene's
+output path says, ``<basename>0001.png``; with several views each has a file with its suffix. A
+frame whose files are there is not rendered again, so the same call resumes. A file has its final
+name only when it is whole: everything is written beside, then renamed, the frame itself last.
 
 Progress: ``progress(fraction, text, extra)``, ``extra`` is
 {"frame": n, "begun": true, "done": k, "total": m} before each frame and
