@@ -100,6 +100,8 @@ def _missing(facts: Facts, reach: Reach, one: Any, findings: Findings) -> None:
     hint = f"{_used_by(one.users)}{held}".strip()
     if not used(facts, reach, one):
         code, advice = "missing_unused", "Nothing that is rendered uses it."
+    elif one.kind == "other":
+        code, advice = "missing_other", "It is not known whether a render reads it."
     elif one.kind == "sound":
         code, advice = "missing_extra", "Frames have no sound; only a video would miss it."
     elif one.kind == "script" and one.users[0].get("type") == "Text":

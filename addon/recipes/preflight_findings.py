@@ -67,6 +67,7 @@ SEVERITY = {
     "too_large": BLOCKING,
     "incomplete_cache": WARNING,
     "missing_extra": WARNING,
+    "missing_other": WARNING,
     "spelling": WARNING,
     "override": WARNING,
     "newer_library": WARNING,

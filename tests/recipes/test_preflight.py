@@ -6,6 +6,7 @@ opposite. Files, simulations and scripts have tests of their own.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -361,10 +362,24 @@ def test_the_severest_first_and_every_kind_decided() -> None:
     assert set(findings.SEVERITY.values()) == {BLOCKING, WARNING, INFO}
 
 
+def _values(thing: Any) -> dict[str, str]:
+    """All settings of something in Blender, as text."""
+    return {
+        name: str(getattr(thing, name))
+        for name, prop in thing.bl_rna.properties.items()
+        if prop.type not in ("POINTER", "COLLECTION")
+    }
+
+
 def test_nothing_changes(look: Look, tmp_path: Path) -> None:
     path = tmp_path / "shot.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(path))
-    look.report(frames="1-9", camera="Camera", engine="CYCLES", samples=4)
-    assert not bpy.data.is_dirty
-    assert look.scene.frame_current == 1 and look.scene.frame_end == 250
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["shot.blend"]
+    scene, render = look.scene, look.scene.render
+    things = (scene, render, render.image_settings, scene.cycles, look.cube, scene.view_layers[0])
+    before = [_values(thing) for thing in things], sorted(one.name for one in bpy.data.objects)
+    size = path.stat()
+    look.report(frames="1-9", camera="Camera", engine="CYCLES", samples=4, output_format="TIFF")
+    after = [_values(thing) for thing in things], sorted(one.name for one in bpy.data.objects)
+    assert after == before
+    assert path.stat().st_mtime_ns == size.st_mtime_ns
+    assert [one.name for one in tmp_path.iterdir()] == ["shot.blend"]

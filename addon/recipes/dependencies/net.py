@@ -37,7 +37,9 @@ def _known(walk: Walk, path: str) -> bool:
 
 
 def _placeless(path: str) -> bool:
-    return os.path.basename(path) == "" or path == "<builtin>" or path.endswith("/<builtin>")
+    """No file; or the folder that Blender lists for each simulation, on disk or in memory."""
+    name = os.path.basename(path)
+    return name in ("", "<builtin>") or name.startswith("blendcache_")
 
 
 def _setter(item: Any, value: str) -> Setter | None:
