@@ -12,10 +12,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 
 from ...answers import Answer, server_time
 from ...faults import HttpError, unreadable
@@ -24,9 +23,19 @@ from ...problems import Category, Problem, ProblemError
 from ...redact import remember, technical
 from ...settings import Settings
 from ...uploads import FileUpload, JsonUpload
+from .bits import as_dict, content_type, header, job_in, moment_of, outputs_deleted, texts_in
 from .explain import explain, explain_storage, is_expired, storage_code
 from .outputs import Downloads, read_downloads
 from .progress import Progress, read_all, read_progress
+from .reconcile import find_created
+
+__all__ = [
+    "RenderjuiceClient",
+    "UploadExpired",
+    "connection",
+    "find_created",
+    "outputs_deleted",
+]
 
 #: nothing more happens by itself (Renderjuice docs, Job lifecycle)
 TERMINAL = ("completed", "failed", "canceled")
@@ -34,7 +43,6 @@ TERMINAL = ("completed", "failed", "canceled")
 UNEXPLAINED = ("debugging", "suspended")
 REPLAY_HEADER = "X-Idempotent-Replay"
 
-_TYPES = {"blend": "application/octet-stream", "zip": "application/zip"}
 _MOST_PAGES = 400
 _LONGEST_MARGIN = 15.0  # seconds before an upload address ends in which no upload is begun
 
@@ -104,7 +112,7 @@ class RenderjuiceClient:
                 "POST", "/uploads", json={"fileName": file_name, "fileType": file_type}
             )
         )
-        data = _dict(answer.data)
+        data = as_dict(answer.data)
         url, slug = data.get("uploadUrl"), data.get("slug")
         if not (isinstance(url, str) and url and isinstance(slug, str) and slug):
             raise unreadable("Renderjuice", answer.status, "no upload address or slug")
@@ -181,7 +189,7 @@ class RenderjuiceClient:
         """
         body = JsonUpload({"slug": slug}, before_last_piece=before_last_piece, cancelled=cancelled)
         answer = self._seen(
-            self.http.once("/jobs", body, valid=lambda data: _job_in(data) is not None)
+            self.http.once("/jobs", body, valid=lambda data: job_in(data) is not None)
         )
         return self._job(answer)
 
@@ -194,7 +202,7 @@ class RenderjuiceClient:
         After any HttpError the job's status tells whether it worked.
         """
         answer = self._seen(self.http.call("POST", f"{_at(job_id)}/validate", empty=True))
-        return _job_in(answer.data)
+        return job_in(answer.data)
 
     def render(self, job_id: str, config: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         """POST /jobs/{id}/render with ``requestedRenderConfig``: (job, was it a replay).
@@ -211,7 +219,7 @@ class RenderjuiceClient:
             )
         )
         replayed = header(answer, REPLAY_HEADER).strip().lower() in ("true", "1")
-        job = _job_in(answer.data)
+        job = job_in(answer.data)
         return (self.job(job_id) if job is None else job), replayed
 
     def cancel(self, job_id: str) -> dict[str, Any] | None:
@@ -221,7 +229,7 @@ class RenderjuiceClient:
         earlier attempt whose answer was lost: the job's status tells.
         """
         answer = self._seen(self.http.repeatable("POST", f"{_at(job_id)}/cancel", empty=True))
-        return _job_in(answer.data)
+        return job_in(answer.data)
 
     # -- reads ----------------------------------------------------------------------------------
 
@@ -238,18 +246,18 @@ class RenderjuiceClient:
         params = {"page": page} | ({"pageSize": page_size} if page_size else {})
         answer = self._seen(self.http.get("/jobs", params))
         rows = answer.data
-        holders = [_dict(answer.body), _dict(answer.data)]
+        holders = [as_dict(answer.body), as_dict(answer.data)]
         if isinstance(rows, dict):
             rows = next((rows[name] for name in ("jobs", "items", "data") if name in rows), None)
         if not isinstance(rows, list):
             raise unreadable("Renderjuice", answer.status, "not a list of jobs")
-        told = next((_dict(h["pagination"]) for h in holders if h.get("pagination")), {})
+        told = next((as_dict(h["pagination"]) for h in holders if h.get("pagination")), {})
         numbers = {
             name: value
             for name in ("page", "pageSize", "total", "totalPages")
             if isinstance(value := told.get(name), int) and not isinstance(value, bool)
         }
-        return [job for row in rows if (job := _job_in(row)) is not None], numbers
+        return [job for row in rows if (job := job_in(row)) is not None], numbers
 
     def all_jobs(self, until: float | None = None) -> Iterator[dict[str, Any]]:
         """Every job once. With ``until`` (Unix seconds, Renderjuice's clock) a list that is newest
@@ -291,7 +299,7 @@ class RenderjuiceClient:
 
     def name_of(self, job: Mapping[str, Any]) -> str:
         """A name for people: the scene's file if the job tells it (undocumented), else ""."""
-        for text in _texts(job.get("sceneFile")):
+        for text in texts_in(job.get("sceneFile")):
             name = text.partition("?")[0].rpartition("/")[2]
             if name.lower().endswith((".blend", ".zip")):
                 return name
@@ -334,117 +342,11 @@ class RenderjuiceClient:
         return answer
 
     def _job(self, answer: Answer) -> dict[str, Any]:
-        job = _job_in(answer.data)
+        job = job_in(answer.data)
         if job is None:
             raise unreadable("Renderjuice", answer.status, "not a job")
         return job
 
 
-# --- in doubt ----------------------------------------------------------------------------------
-
-
-def find_created(
-    client: RenderjuiceClient,
-    since: float,
-    known_ids: set[str] | frozenset[str] | list[str],
-    file_name: str,
-    slug: str = "",
-) -> dict[str, Any] | None:
-    """The job that a create whose answer was lost has made, as far as the list can tell.
-
-    ``since`` is when the attempt began (Unix seconds, this computer's clock), ``known_ids`` are
-    jobs that are ours already. A job that holds our ``file_name`` (which is unique to the attempt)
-    or the upload's ``slug`` is exact: ``{…, "certain": True}``. The list is not documented to show
-    either; so a lone job that was created since then, is still in ``created`` and names no other
-    file is returned with ``"certain": False``: a person decides. None when there is no such job, or
-    more than one.
-    """
-    known = set(known_ids)
-    exact: list[dict[str, Any]] = []
-    maybe: list[dict[str, Any]] = []
-    client.jobs(1)  # its Date header tells how our clocks differ
-    slack = 120.0 if client.skew is not None else 900.0
-    begin = since - (client.skew or 0.0) - slack
-    for row in client.all_jobs(until=begin - 3600.0):
-        if row["id"] in known:
-            continue
-        made = moment_of(row.get("createdAt"))
-        if made is not None and made < begin:
-            continue
-        texts = list(_texts({k: v for k, v in row.items() if k not in ("id", "workspaceId")}))
-        if _names(texts, file_name) or (len(slug) >= 8 and _names(texts, slug)):
-            exact.append(row)
-        elif row["status"] == "created" and made is not None and not _other_file(texts):
-            maybe.append(row)
-    if exact:
-        oldest = min(exact, key=lambda row: moment_of(row.get("createdAt")) or 0.0)
-        return {**oldest, "certain": True}
-    return {**maybe[0], "certain": False} if len(maybe) == 1 else None
-
-
-def _texts(value: Any, depth: int = 0) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list) and depth < 8:
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item, depth + 1)
-
-
-def _names(texts: list[str], name: str) -> bool:
-    return bool(name) and any(name in text for text in texts)
-
-
-def _other_file(texts: list[str]) -> bool:
-    return any(text.partition("?")[0].lower().endswith((".blend", ".zip")) for text in texts)
-
-
-# --- small things ------------------------------------------------------------------------------
-
-
-def content_type(upload_url: str, file_type: str) -> str:
-    """The Content-Type to send with a presigned PUT; "" for none at all.
-
-    Only what is part of the signature may be there: a store that signed ``host`` alone may refuse
-    others. Where the address does not say what was signed, none is sent.
-    """
-    query = {name.lower(): value for name, value in parse_qsl(urlsplit(upload_url).query)}
-    signed = (query.get("x-amz-signedheaders") or query.get("x-goog-signedheaders") or "").lower()
-    return _TYPES[file_type] if "content-type" in signed.split(";") else ""
-
-
-def moment_of(text: Any) -> float | None:
-    """An ISO 8601 date-time as Unix seconds (UTC unless it says); None if it cannot be read."""
-    try:
-        moment = datetime.fromisoformat(str(text))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def header(answer: Answer, name: str) -> str:
-    """A header of an answer, however it is spelled; "" if it is not there."""
-    wanted = name.lower()
-    return next((v for k, v in answer.headers.items() if k.lower() == wanted), "")
-
-
-def outputs_deleted(job: Mapping[str, Any]) -> bool:
-    """True when the farm has removed the outputs (``output.isDeletedForClient``)."""
-    return _dict(job.get("output")).get("isDeletedForClient") is True
-
-
 def _at(job_id: str) -> str:
     return f"/jobs/{quote(job_id, safe='')}"
-
-
-def _job_in(data: Any) -> dict[str, Any] | None:
-    """The job in an answer, bare or wrapped once more; None if there is none."""
-    for value in (data, _dict(data).get("data"), _dict(data).get("job")):
-        if isinstance(value, dict):
-            job_id, status = value.get("id"), value.get("status")
-            if isinstance(job_id, str) and job_id and isinstance(status, str) and status:
-                return value
-    return None
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
