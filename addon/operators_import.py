@@ -16,12 +16,16 @@ import bpy
 from ..bridge import paths
 from ..bridge.jobs import Job, State
 from ..bridge.problems import Category, Problem, ProblemError
-from . import interface, pump, session
+from . import interface, properties, pump, session
+from .imports import render_facts, ways
 from .operators_jobs import JobOperator
+
+#: frames that came back before a job failed or was canceled are worth importing too
+ENDED = (State.DONE, State.FAILED, State.CANCELED)
 
 
 class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
-    """Bring the result into this scene, in a collection of its own"""
+    """Bring the result into this scene: an asset in its own collection, frames as you choose"""
 
     bl_idname = "scene_courier.import_job"
     bl_label = "Import"
@@ -49,6 +53,57 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
         default="sent",
         options={"SKIP_SAVE"},
     )
+    ways: bpy.props.EnumProperty(
+        name="Frames",
+        description="As what frames come in; as the scene's settings say if none is chosen",
+        items=ways.ITEMS,
+        options={"ENUM_FLAG", "SKIP_SAVE"},
+        default=set(),
+    )
+    strips_in: bpy.props.EnumProperty(
+        name="Strips",
+        description="Which scene's Video Sequencer gets the strips",
+        items=(
+            ("scene", "In This Scene", "The scene that is open"),
+            ("new", "In a New Scene", "A scene for editing, with the job's frame rate and size"),
+        ),
+        default="scene",
+        options={"SKIP_SAVE"},
+    )
+    missing: bpy.props.EnumProperty(
+        name="Missing Frames",
+        description="What a strip shows where a frame is missing",
+        items=(
+            ("hold", "Hold", "The frame before it"),
+            ("gap", "Gap", "Nothing: there is a strip for each run of frames"),
+        ),
+        default="hold",
+        options={"SKIP_SAVE"},
+    )
+    front: bpy.props.BoolProperty(
+        name="In Front",
+        description="Show the frames in front of the objects instead of behind them",
+        default=False,
+        options={"SKIP_SAVE"},
+    )
+    alpha: bpy.props.FloatProperty(
+        name="Opacity",
+        description="Opacity of the camera background",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        options={"SKIP_SAVE"},
+    )
+    replace: bpy.props.BoolProperty(
+        name="Replace",
+        description=(
+            "Put the frames where earlier imports of this job are used, and remove those. What you "
+            "have renamed stays"
+        ),
+        default=False,
+        options={"SKIP_SAVE"},
+    )
     quiet: bpy.props.BoolProperty(
         name="Quiet",
         description="Keep what goes wrong in the panel instead of reporting it",
@@ -64,14 +119,33 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
             return False
         return True
 
+    def draw(self, _context: bpy.types.Context) -> None:
+        """What can still be changed after the click."""
+        layout = self.layout
+        layout.use_property_split = True
+        if not self.ways:
+            layout.prop(self, "placement")
+            layout.prop(self, "source_after")
+            return
+        layout.column().prop(self, "ways")
+        if self.ways & {ways.STRIP, ways.MOVIE}:
+            layout.prop(self, "strips_in")
+        if ways.STRIP in self.ways:
+            layout.prop(self, "missing")
+        if ways.BACKGROUND in self.ways:
+            layout.prop(self, "alpha")
+            layout.prop(self, "front")
+        layout.prop(self, "replace")
+
     def execute(self, context: bpy.types.Context) -> interface.Answer:
-        """Import the USD of a finished job and mark it as imported."""
+        """Import what a job brought back and mark it as imported."""
         now = session.current()
         try:
             store = now.open_store()
             job = store.find(self.job_id)
             self.job_id = job.id
-            report = self._import(context, job)
+            is_render = render_facts.is_render(job)
+            report = self._import_frames(context, job) if is_render else self._import(context, job)
         except ProblemError as error:
             return self._failed(context, now, error.problem)
         except session.database().OperationalError as error:
@@ -93,15 +167,53 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
         now.import_tried.add(job_id)
         now.write(
             lambda store: store.update_job_if(
-                job_id, (State.DONE,), imported_at=imported_at, notes=notes
+                job_id, ENDED if is_render else (State.DONE,), imported_at=imported_at, notes=notes
             )
         )
         now.import_problems.pop(job.id, None)
         now.click_problem = None
         pump.look()
         lost = " The job's details say what could not be kept." if report.lost else ""
-        self.report({"INFO"}, f"Imported “{job.name}” into “{report.collection}”.{lost}")
+        where = report.as_what() if is_render else f"into “{report.collection}”"
+        self.report({"INFO"}, f"Imported “{job.name}” {where}.{lost}")
         return {"FINISHED"}
+
+    def _import_frames(self, context: bpy.types.Context, job: Job) -> Any:
+        from .imports.renders import import_frames
+
+        if not job.state.terminal or not render_facts.has_frames(job):
+            raise ProblemError(
+                Category.INPUT,
+                f"“{job.name}” has no frames to import.",
+                "Import is possible when a job has ended and frames came back.",
+            )
+        facts = render_facts.facts_of(job)
+        chosen = set(self.ways)
+        if not chosen and self.quiet:
+            chosen = set(ways.BY_ITSELF)
+        elif not chosen:
+            chosen = _chosen_ways(context)
+            chosen = set(
+                ways.fitting(
+                    chosen,
+                    frames=bool(facts["frames"] or facts["passes"]),
+                    videos=bool(facts["videos"]),
+                )
+            )
+        self.ways = chosen  # the panel for changing it afterwards shows what was done
+        return import_frames(
+            context,
+            facts,
+            chosen,
+            name=job.name,
+            job_id=job.id,
+            replace=self.replace,
+            strips_in=self.strips_in,
+            hold=self.missing == "hold",
+            alpha=self.alpha,
+            front=self.front,
+            push_undo=False,
+        )
 
     def _import(self, context: bpy.types.Context, job: Job) -> Any:
         from .imports.simready import import_simready
@@ -150,6 +262,12 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
             interface.report_problem(self, problem)
         interface.redraw(context)
         return {"CANCELLED"}
+
+
+def _chosen_ways(context: bpy.types.Context) -> set[str]:
+    """The scene's choice, if it has one."""
+    settings = getattr(properties.of_scene(context.scene), "renderjuice", None)
+    return set(getattr(settings, "import_ways", None) or ways.DEFAULT)
 
 
 def _sources(job: Job) -> list[Any]:

@@ -95,6 +95,7 @@ def _turn(imports: bool) -> float:
     looked_at = now.panel_open(clock)
     if looked_at:
         changed = _count_selection(context, now, clock) or changed
+        changed = _picture(now) or changed
         ask(context)
     if changed or _list_lost(context, now):
         mirror(context, now)
@@ -201,6 +202,15 @@ def _tell_online(now: session.Session) -> None:
         now.tell_online_access(online)
 
 
+def _picture(now: session.Session) -> bool:
+    """Small pictures of what came back, for the list: the newest jobs' and the picked one's."""
+    from .imports import thumbnails
+
+    active = now.jobs.get(now.active_id)
+    newest = (now.jobs[job_id] for _created, job_id in now.order)
+    return thumbnails.feed([*([active] if active else []), *islice(newest, thumbnails.KEPT)])
+
+
 # -- results -------------------------------------------------------------------------------------
 
 
@@ -299,5 +309,8 @@ def unregister() -> None:
         bpy.app.handlers.load_post.remove(_file_loaded)
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
+    from .imports import thumbnails
+
+    thumbnails.release()
     session.end()
     _selection = Selection()

@@ -36,6 +36,10 @@ BUSY_MS = 20
 LATER_MS = 5000
 #: what ``Session.write`` answers when a chore does it
 LATER = object()
+#: kinds of results that can be brought into a scene
+IMPORTABLE = frozenset({"usd", "frame", "pass", "video"})
+#: those that may come in by themselves
+BY_ITSELF = frozenset({"usd", "frame"})
 #: jobs taken over in one tick; keeps a tick short when many changed at once
 BATCH = 32
 #: the panel counts as open this long after it was last drawn (seconds)
@@ -281,13 +285,14 @@ class Session:
                 job.imported_at is None
                 and job.origin.get("session") == self.id
                 and self.is_importable(job)
+                and any(result.kind in BY_ITSELF for result in job.results)
             ):
                 self.importable.append(job.id)
 
     @staticmethod
     def is_importable(job: Job) -> bool:
-        """True when the job brought a USD file that a scene can take."""
-        return job.state is State.DONE and any(result.kind == "usd" for result in job.results)
+        """True when the job brought something that a scene can take: USD, frames, a video."""
+        return job.state is State.DONE and any(r.kind in IMPORTABLE for r in job.results)
 
     def new_file(self) -> None:
         """Another .blend was loaded: what was sent before belongs to another session."""

@@ -160,6 +160,36 @@ def test_the_look_is_not_put_on_twice_without_a_word(renders: Any, folder: Path)
     assert not any("Filmic" in note for note in report.notes)
 
 
+def test_strips_and_multilayer_frames(renders: Any, folder: Path) -> None:
+    """Blender 4.2's Sequencer cannot show them; that is said, and the rest comes in."""
+    scene = made.quick_scene()
+    paths = made.multilayer(folder, [1, 2])
+    report = bring(renders, made.facts(paths, start=1, end=2), "strip", "image")
+    assert report.images == ["Shot frames"] and images()[0].source == "SEQUENCE"
+    if report.strips:
+        assert made.span(made.strips_of(scene)[0]) == (1, 3) and not report.lost
+        shown = made.rendered(1, folder.parent / "1.exr", sequencer=True)
+        assert shown[4, 4, 3] == pytest.approx(1, abs=0.01), "there is something"
+    else:
+        assert "Sequencer of this Blender cannot show" in report.lost[0]
+        assert not made.strips_of(scene) and scene.render.use_sequencer
+
+
+def test_the_project_can_be_moved(renders: Any, folder: Path) -> None:
+    made.quick_scene()
+    paths = made.frames(folder / "courier" / "Shot 7", [1, 2, 3])
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "Küche.blend"))
+    bring(renders, made.facts(paths, start=1, end=3), "strip", "image", "compositor")
+    bpy.ops.wm.save_mainfile()
+    wanted = made.pixels(paths[1])
+    moved = folder.rename(folder.with_name("elsewhere é"))
+    bpy.ops.wm.open_mainfile(filepath=str(moved / "Küche.blend"))
+    (image,) = images()
+    assert image.filepath == "//courier/Shot 7/shot_0001.png"
+    shown = made.rendered(2, moved / "2.png", sequencer=True)
+    assert made.same(shown, wanted)
+
+
 # -- images --------------------------------------------------------------------------------------
 
 
