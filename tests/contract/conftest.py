@@ -17,6 +17,8 @@ from bridge.sandbox import Sandbox
 from bridge.sandbox.canned import CannedConverter, tiny_glb
 from bridge.sandbox.renderjuice_canned import CannedRenderer
 
+from .juice import Juice
+
 MakeBox = Callable[..., Sandbox]
 END = ("completed", "failed")
 
@@ -136,6 +138,26 @@ def client_of() -> Iterator[Callable[[Sandbox], Api]]:
     yield make
     for client in clients:
         client.session.close()
+
+
+@pytest.fixture
+def juice_of() -> Iterator[Callable[[Sandbox], Juice]]:
+    """Makes clients of sandboxes' Renderjuice."""
+    clients: list[Juice] = []
+
+    def make(box: Sandbox) -> Juice:
+        clients.append(Juice(box))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def juice(box: Sandbox, juice_of: Callable[[Sandbox], Juice]) -> Juice:
+    """A client of ``box``'s Renderjuice."""
+    return juice_of(box)
 
 
 @pytest.fixture(scope="session")
