@@ -89,7 +89,7 @@ def _missing(facts: Facts, reach: Reach, one: Any, findings: Findings) -> None:
     what = _CALLED.get(one.kind, "file")
     name = _name(one.path)
     count = len(one.missing)
-    several = count > 1 or (one.kind in _CACHES and one.files)
+    several = count > 1 or bool(one.files)
     files = "file is" if count == 1 else "files are"
     sentence = (
         f"{count} {files} missing of the {what} {name}."
@@ -130,7 +130,7 @@ def _condition(facts: Facts, reach: Reach, one: Any, findings: Findings) -> None
     """What is wrong with files that are there."""
     groups: dict[str, list[Any]] = {}
     for entry in one.files:
-        code = _code(entry)
+        code = condition(entry)
         if code:
             groups.setdefault(code, []).append(entry)
     for code, entries in groups.items():
@@ -173,7 +173,8 @@ def _condition(facts: Facts, reach: Reach, one: Any, findings: Findings) -> None
         )
 
 
-def _code(entry: Any) -> str:
+def condition(entry: Any) -> str:
+    """The kind of finding that a file of a dependency gives; "" when all is well with it."""
     if entry.problem in (model.CASE, model.UNICODE):
         return "spelling"
     if entry.problem in (model.UNREADABLE, model.LOOP):
@@ -238,9 +239,12 @@ def _linked(reach: Reach, gone: set[str], findings: Findings) -> None:
 
 
 def _everything() -> Iterable[Any]:
-    for item in bpy.data.bl_rna.properties:
-        if item.type == "COLLECTION" and item.identifier != "libraries":
-            yield from getattr(bpy.data, item.identifier)
+    """Every data-block but the libraries, once (some are in two of Blender's lists)."""
+    found: dict[int, Any] = {}
+    for group in bpy.data.bl_rna.properties:
+        if group.type == "COLLECTION" and group.identifier != "libraries":
+            found.update((item.as_pointer(), item) for item in getattr(bpy.data, group.identifier))
+    return found.values()
 
 
 def _override(item: Any, gone: set[str], findings: Findings) -> None:

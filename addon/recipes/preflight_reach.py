@@ -60,7 +60,7 @@ class Reach:
             return self._compositing  # before 5.0 the scene holds its nodes itself
         if kind == "Scene" and used in ("MovieClip", "Mask"):
             return self._sequencer or self._compositing
-        return not (kind == "Scene" and used == "Sound")
+        return True
 
     def __contains__(self, item: Any) -> bool:
         return item is not None and item.as_pointer() in self.items

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,10 +33,12 @@ class Look:
         """The report, by what a scan finds."""
         from addon.recipes import dependencies, preflight
 
+        wanted = options.pop("frames", None)
+        numbers = [int(number) for number in re.findall(r"\d+", wanted or "")]
         return preflight.examine(
             self.scene,
-            dependencies.scan(),
-            frames=options.pop("frames", None),
+            dependencies.scan(frames=(min(numbers), max(numbers)) if numbers else None),
+            frames=wanted,
             capture=self.capture,
             options=options,
             package=self.package,
