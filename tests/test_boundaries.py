@@ -162,7 +162,8 @@ def test_the_sandbox_shares_no_code_with_the_clients() -> None:
 
 
 def test_recipes_stand_on_blender_and_each_other() -> None:
-    formats = {"bridge.blend_file", "bridge.glb"}  # reading files, with the standard library alone
+    # Files and frame ranges, with the standard library alone.
+    formats = {"bridge.blend_file", "bridge.frames", "bridge.glb"}
     allowed = BUNDLED | formats | {"bridge.problems", "addon.recipes"}
     standard = set(sys.stdlib_module_names) - NETWORK
     offences = []
