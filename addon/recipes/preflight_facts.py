@@ -81,8 +81,8 @@ class Facts:
 def read(
     scene: Any, *, frames: Any, capture: dict[str, Any] | None, options: dict[str, Any] | None
 ) -> Facts:
-    """The facts of ``scene``. ``frames``: a text like "1-250,300", FrameRanges, or None for the
-    scene's own range.
+    """The facts of ``scene``. ``frames``: a text like "1-250,300", FrameRanges (of the options, if
+    these have frames, else of the scene), or None for the scene's own range.
     """
     facts = Facts(scene, dict(options or {}), dict(capture or {}))
     wishes = facts.options
@@ -93,7 +93,7 @@ def read(
     facts.camera = scene.objects.get(wished) if wished else scene.camera
     facts.layers = rendered_layers(scene, wishes.get("view_layer"))
     facts.frames, facts.frames_problem = _frames(scene, frames or wishes.get("frames"))
-    facts.frames_given = bool(frames or wishes.get("frames"))
+    facts.frames_given = bool(wishes.get("frames")) or isinstance(frames, str)
     facts.engine = str(wishes.get("engine") or saved_engine(scene, facts.capture))
     facts.samples = wishes.get("samples") or samples(scene, facts.engine)
     facts.size = _size(wishes.get("resolution")) or (render.resolution_x, render.resolution_y)

@@ -169,8 +169,16 @@ def _condition(facts: Facts, reach: Reach, one: Any, findings: Findings) -> None
             technical=f"{entries[0].wanted} -> {entries[0].path} ({entries[0].problem})",
             users=one.users,
             path=entries[0].path,
-            fix=fix_by(action, one.kind, first),
+            fix=_again(one) if action == "reload" else fix_by(action, one.kind, first),
         )
+
+
+def _again(one: Any) -> dict[str, Any]:
+    """Read it again, where Blender has a way to; else look for it."""
+    holder = one.users[0] if one.users else {"type": "", "name": ""}
+    if holder["type"] in ("Image", "Library"):
+        return fix_by("reload", holder["type"], holder["name"])
+    return fix_by("find_missing", one.kind, _name(one.path))
 
 
 def condition(entry: Any) -> str:
@@ -223,7 +231,7 @@ def _linked(reach: Reach, gone: set[str], findings: Findings) -> None:
             else "Nothing that is rendered uses it.",
             users=[user(type(item).__name__, item, path) for item in shown],
             path=path,
-            fix=fix_by("reload", "Library", path),
+            fix=fix_by("reload", "Library", shown[0].library.name),
         )
     for library in bpy.data.libraries:
         version = tuple(library.version)[:2]

@@ -43,9 +43,15 @@ class Simulation:
         """Such as "cloth of Flag"."""
         return f"{self.what} of {self.owner.name}"
 
-    def user(self) -> dict[str, Any]:
-        """The object (or scene) that has it."""
-        return user(type(self.owner).__name__, self.owner, library_path(self.owner))
+    def users(self) -> list[dict[str, Any]]:
+        """The object that has it; for the rigid bodies of a scene, these."""
+        world = getattr(self.owner, "rigidbody_world", None)
+        owners = [self.owner] if world is None else world.collection.objects
+        return [user(type(item).__name__, item, library_path(item)) for item in owners]
+
+
+def _users(found: list[Simulation]) -> list[dict[str, Any]]:
+    return [row for one in found for row in one.users()]
 
 
 def examine(facts: Facts, reach: Reach, dependencies: Sequence[Any], findings: Findings) -> None:
@@ -62,8 +68,8 @@ def examine(facts: Facts, reach: Reach, dependencies: Sequence[Any], findings: F
             f"Not baked: {some(names)}.",
             "Each machine of the farm would simulate from the start, or frames may differ. "
             "Bake it, save, and send again.",
-            users=[one.user() for one in loose],
-            fix=fix_by("select", *_which(loose[0])),
+            users=_users(loose),
+            fix=fix_by("select", *_which(loose)),
         )
     unknown = [one for one in found if one.baked is None]
     if unknown:
@@ -71,8 +77,8 @@ def examine(facts: Facts, reach: Reach, dependencies: Sequence[Any], findings: F
             "perhaps_unbaked",
             f"Blender does not tell whether this is baked: {some(one.named for one in unknown)}.",
             "If it is not, bake it, save, and send again.",
-            users=[one.user() for one in unknown],
-            fix=fix_by("select", *_which(unknown[0])),
+            users=_users(unknown),
+            fix=fix_by("select", *_which(unknown)),
         )
     old = [one for one in found if one.baked and one.outdated]
     if old:
@@ -80,8 +86,8 @@ def examine(facts: Facts, reach: Reach, dependencies: Sequence[Any], findings: F
             "cache_outdated",
             f"Settings were changed after baking: {some(one.named for one in old)}.",
             "Bake it again if the change matters.",
-            users=[one.user() for one in old],
-            fix=fix_by("select", *_which(old[0])),
+            users=_users(old),
+            fix=fix_by("select", *_which(old)),
         )
     short = [one for one in found if one.last is not None and one.last < frames.last]
     if short:
@@ -92,15 +98,17 @@ def examine(facts: Facts, reach: Reach, dependencies: Sequence[Any], findings: F
             "for.",
             "After its end it stands still. Make it longer and bake again, or ask for fewer "
             "frames.",
-            users=[one.user() for one in short],
+            users=_users(short),
             technical="; ".join(f"{one.named}: {one.first} to {one.last}" for one in short)[:300],
-            fix=fix_by("select", *_which(one)),
+            fix=fix_by("select", *_which(short)),
         )
     _blur(facts, [one for one in found if one.baked], dependencies, findings)
 
 
-def _which(one: Simulation) -> tuple[str, str]:
-    return type(one.owner).__name__, one.owner.name
+def _which(found: list[Simulation]) -> tuple[str, str]:
+    """What a button selects: the one object, or all users of the finding."""
+    users = _users(found)
+    return (users[0]["type"], users[0]["name"]) if len(users) == 1 else ("", "")
 
 
 def _blur(
@@ -119,7 +127,7 @@ def _blur(
             before and first is not None and first == frames.first > 1
         ):
             names.append(one.named)
-            users.append(one.user())
+            users += one.users()
     for one in dependencies:
         if one.kind in ("alembic", "mesh_cache", "volume_sequence", "usd") and one.frames:
             first, last = one.frames

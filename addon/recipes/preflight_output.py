@@ -15,7 +15,7 @@ import bpy
 
 from addon.recipes import preflight_facts
 from addon.recipes.preflight_facts import BUILT_IN_ENGINES, CYCLES, WORKBENCH, Facts
-from addon.recipes.preflight_findings import Findings, fix_by, some, user
+from addon.recipes.preflight_findings import Findings, fix_by, some
 
 MOST_SIDE, LEAST_SIDE, MOST_PIXELS = 16_384, 16, 150_000_000
 MANY_SAMPLES = {CYCLES: 8192}
@@ -155,7 +155,7 @@ def _compositor(facts: Facts, findings: Findings) -> None:
             "compositor_only",
             "Only File Output nodes give pictures; the frames themselves would be black.",
             "Connect the compositor's own output too, or switch off Compositing.",
-            users=[user("Node", node) for node in nodes],
+            technical=", ".join(node.name for node in nodes)[:300],
         )
     elif not facts.sequencer:
         findings.add(
@@ -171,7 +171,6 @@ def _compositor(facts: Facts, findings: Findings) -> None:
             f"File Output nodes write to folders of this computer: "
             f"{some(node.name for node in absolute)}.",
             "The farm collects their pictures where it keeps them.",
-            users=[user("Node", node) for node in absolute],
             path=preflight_facts.output_folder(absolute[0]),
         )
 

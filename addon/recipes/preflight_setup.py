@@ -97,7 +97,7 @@ def _layers(facts: Facts, findings: Findings) -> None:
             "Switch on Use for Rendering in the View Layer properties.",
         )
     left_out = [layer.name for layer in scene.view_layers if layer not in facts.layers]
-    if facts.layers and left_out:
+    if facts.layers and left_out and not wished:
         findings.add("layers_left_out", f"These view layers are not rendered: {some(left_out, 5)}.")
 
 
@@ -187,12 +187,15 @@ def _frames(facts: Facts, reach: Reach, findings: Findings) -> None:
         )
         return
     asked = facts.frames_given
-    outside = [run for run in frames.runs if run[0] < scene.frame_start or run[1] > scene.frame_end]
-    if asked and outside:
+    # What was captured is the artist's own range; whoever packs may have set the scene's anew.
+    here = facts.capture.get("scene") == scene.name
+    start = facts.capture.get("frame_start") if here else scene.frame_start
+    end = facts.capture.get("frame_end") if here else scene.frame_end
+    known = isinstance(start, int) and isinstance(end, int)
+    if asked and known and (frames.first < start or frames.last > end):
         findings.add(
             "frames_outside",
-            f"Some frames lie outside of the scene's own range, {scene.frame_start} to "
-            f"{scene.frame_end}.",
+            f"Some frames lie outside of the scene's own range, {start} to {end}.",
             "If this is meant, all is well.",
             technical=frames.text()[:200],
         )

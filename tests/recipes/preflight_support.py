@@ -40,7 +40,7 @@ class Look:
             dependencies.scan(frames=(min(numbers), max(numbers)) if numbers else None),
             frames=wanted,
             capture=self.capture,
-            options=options,
+            options=options | ({"frames": wanted} if wanted else {}),
             package=self.package,
         )
 

@@ -97,6 +97,7 @@ def test_rigid_bodies(look: Look) -> None:
     bpy.ops.rigidbody.object_add()
     found = look.one("unbaked", WARNING)
     assert found["sentence"] == "Not baked: rigid bodies of Scene."
+    assert found["users"] == [{"type": "Object", "name": "Cube", "library": None}]
     look.scene.rigidbody_world.enabled = False
     assert look.codes() == set()
     look.scene.rigidbody_world.enabled = True
