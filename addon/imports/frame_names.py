@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,12 +55,13 @@ class FrameSequence:
         return self.last - self.first + 1 == len(self.files)
 
 
-def numbered(paths: Iterable[str]) -> list[dict[str, Any]]:
+def numbered(paths: Iterable[str], asked: Container[int] = ()) -> list[dict[str, Any]]:
     """Paths as ``[{"path", "number", "view"}]``, sorted by view and number.
 
     Of several numbers in a name (“take 2_0010.png”, “f_0010_cam2.png”) the frame's is the one that
-    differs most among files that are named alike; of equals the last. A name without any number is
-    frame 0.
+    was ``asked`` for most often, then the one that differs most among files that are named alike;
+    of equals the last. A name without any number is frame 0. Views are told by the end of the name,
+    or by a folder for the view that holds the same names once more.
     """
     alike: dict[tuple[str, str], list[tuple[str, list[re.Match[str]], str]]] = defaultdict(list)
     for path in paths:
@@ -71,7 +72,7 @@ def numbered(paths: Iterable[str]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     tails: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for (folder, _shape), files in alike.items():
-        at = _varying([runs for _path, runs, _stem in files])
+        at = _counting([runs for _path, runs, _stem in files], asked)
         for path, runs, stem in files:
             run = runs[at] if at >= 0 else None
             number = int(run.group()) if run else 0
@@ -83,7 +84,27 @@ def numbered(paths: Iterable[str]) -> list[dict[str, Any]]:
         tail, several = frame.pop("tail"), len(tails[frame.pop("key")]) > 1
         if several or _SIDE.fullmatch(tail):
             frame["view"] = _view(tail)
+    _views_by_folder(found)
     return sorted(found, key=lambda frame: (frame["view"], frame["number"], frame["path"]))
+
+
+def _views_by_folder(frames: list[dict[str, Any]]) -> None:
+    """A second view with the names of the first one lies in a folder that is named after it."""
+    if not frames:
+        return
+    placed = [os.path.split(frame["path"]) for frame in frames]
+    base = min((folder for folder, _name in placed), key=len)
+    names = {name for folder, name in placed if folder == base}
+    views = set()
+    for frame, (folder, name) in zip(frames, placed, strict=True):
+        above, view = os.path.split(folder)
+        if above == base and folder != base and name in names and not frame["view"]:
+            frame["view"] = _view(view)
+            views.add(frame["view"])
+    rest = {"left", "right"} - views
+    if len(views) == 1 and len(rest) == 1:
+        for frame in frames:
+            frame["view"] = frame["view"] or next(iter(rest))
 
 
 def _view(tail: str) -> str:
@@ -94,13 +115,17 @@ def _view(tail: str) -> str:
     return tail.strip("_.- ")
 
 
-def _varying(runs: list[list[re.Match[str]]]) -> int:
+def _counting(runs: list[list[re.Match[str]]], asked: Container[int]) -> int:
     """Which of the numbers in names of one shape counts the frames; -1 where there is none."""
     count = len(runs[0])
     if not count:
         return -1
-    different = [len({found[at].group() for found in runs}) for at in range(count)]
-    return max(range(count), key=lambda at: (different[at], at))
+
+    def fitness(at: int) -> tuple[int, int, int]:
+        texts = {found[at].group() for found in runs}
+        return sum(int(text) in asked for text in texts), len(texts), at
+
+    return max(range(count), key=fitness)
 
 
 def sequences(frames: Iterable[Mapping[str, Any]]) -> list[FrameSequence]:

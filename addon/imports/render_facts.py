@@ -6,6 +6,7 @@ Pure: reads no file, imports no bpy. ``facts_of`` makes what ``renders.import_fr
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -16,8 +17,8 @@ from .frame_names import numbered
 
 #: kinds of results that can be imported as frames
 KINDS = frozenset({"frame", "pass", "video"})
-# Folders whose next part names the compositor's File Output node.
-_PASS_FOLDERS = frozenset({"compositor", "compositenodes", "passes"})
+# The folder, below the results, whose folders are the compositor's File Output nodes.
+_PASS_FOLDERS = frozenset({"passes", "compositor", "compositenodes"})
 
 
 def has_frames(job: Job) -> bool:
@@ -35,24 +36,26 @@ def facts_of(job: Job) -> dict[str, Any]:
 
     ``frames`` [{"path", "number", "view"}] by view and number; ``passes`` {node: the same};
     ``videos`` [path]; ``fps`` (0.0 where nobody said); ``start``, ``end``: the first and the last
-    frame that was asked for; ``missing``: frames that were asked for and did not come, as text;
+    frame; ``video_start``: the first frame that was asked for, with which a video begins;
+    ``missing``: frames that were asked for and did not come, as text;
     ``scene``, ``camera`` (a name or None); ``multilayer``; ``resolution`` [w, h] or None.
     """
     options, report = job.options, job.report
     preflight = _dict(report.get("preflight"))
-    found = numbered(result.path for result in job.results if result.kind == "frame")
+    asked = _asked(job, preflight)
+    found = numbered((result.path for result in job.results if result.kind == "frame"), asked or ())
     passes: dict[str, list[str]] = {}
     for result in job.results:
         if result.kind == "pass":
-            passes.setdefault(_node(result.path), []).append(result.path)
-    asked = _asked(job, preflight)
+            passes.setdefault(_node(result.path, job.results_dir), []).append(result.path)
     numbers = [frame["number"] for frame in found]
     if asked is not None and len(found) == 1 and asked.count == 1:
         # A still: its file may have no number, or one that counts something else.
         found[0]["number"] = asked.first
         numbers = [asked.first]
-    first = asked.first if asked else min(numbers, default=1)
-    last = asked.last if asked else max(numbers, default=first)
+    # Frames that were sent later lie beside those that came first.
+    bounds = [*numbers, asked.first, asked.last] if asked else numbers
+    first, last = min(bounds, default=1), max(bounds, default=1)
     lost = asked.minus(frame_ranges.of(numbers)).short() if asked and numbers else ""
     output = _dict(preflight.get("output"))
     return {
@@ -62,6 +65,7 @@ def facts_of(job: Job) -> dict[str, Any]:
         "fps": _number(options.get("fps")) or _number(preflight.get("fps")) or 0.0,
         "start": first,
         "end": last,
+        "video_start": asked.first if asked else first,
         "missing": lost,
         "scene": str(
             options.get("scene") or preflight.get("scene") or job.origin.get("scene") or ""
@@ -92,13 +96,17 @@ def _asked(job: Job, preflight: dict[str, Any]) -> frame_ranges.FrameRanges | No
     return None
 
 
-def _node(path: str) -> str:
+def _node(path: str, results_dir: str) -> str:
     """Which File Output node a file is of: the folder below the one for passes, or its own."""
-    folders = os.path.dirname(path).replace("\\", "/").split("/")
-    for at, folder in enumerate(folders[:-1]):
-        if folder.lower() in _PASS_FOLDERS:
-            return folders[at + 1]
-    return folders[-1] or "Pass"
+    folder = os.path.dirname(path)
+    with contextlib.suppress(ValueError):  # another drive
+        below = os.path.relpath(folder, results_dir) if results_dir else folder
+        folder = folder if below.startswith("..") else below
+    parts = folder.replace("\\", "/").split("/")
+    for at in reversed(range(len(parts) - 1)):
+        if parts[at].lower() in _PASS_FOLDERS:
+            return parts[at + 1]
+    return parts[-1] or "Pass"
 
 
 def _resolution(options: dict[str, Any], preflight: dict[str, Any]) -> list[int] | None:

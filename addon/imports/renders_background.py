@@ -7,6 +7,7 @@ shows it: it is never rendered.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import bpy
@@ -68,6 +69,6 @@ def _earlier(bring: Bringing, data: Any, part: str) -> Any:
     for background in data.background_images:
         image = background.image
         if image is not None and bring.is_earlier(image, part):
-            bring.undo(lambda found=background, before=image: setattr(found, "image", before))
+            bring.undo(partial(setattr, background, "image", image))
             return background
     return None

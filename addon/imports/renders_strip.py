@@ -47,7 +47,7 @@ def frames(bring: Bringing, *, hold: bool = True) -> None:
 
 def movies(bring: Bringing) -> None:
     """A strip for each video, and one for its sound; they begin with the job's first frame."""
-    start = int(bring.facts.get("start") or 1)
+    start = int(bring.facts.get("video_start", bring.facts["start"]))
     for number, path in enumerate(bring.facts.get("videos") or ()):
         part = f"video {number}" if number else "video"
         name = f"{bring.name} {part}"

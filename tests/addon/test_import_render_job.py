@@ -55,16 +55,24 @@ def render_job(extension: Any, paths: list[Path], state: str = "done", **more: A
          [1, 2, 3, 1, 2], ["cam1"] * 3 + ["cam2"] * 2),
         (["a_0001_final.png", "a_0002_final.png"], [1, 2], ["", ""]),
         (["poster.png"], [0], [""]),
+        (["0001.png", "right/0001.png"], [1, 1], ["left", "right"]),
+        (["0001.png", "cam 2/0001.png"], [1, 1], ["", "cam 2"]),
         (["Küche 🍳.0004.tif"], [4], [""]),
     ],
 )  # fmt: skip
 def test_numbers_and_views(
     names: Any, given: list[str], numbers: list[int], views: list[str]
 ) -> None:
-    folder = os.path.join("out 7", "é")
+    folder = os.path.join("out 7", "right", "é")
     found = names.numbered([os.path.join(folder, name) for name in reversed(given)])
     assert [frame["number"] for frame in found] == numbers
     assert [frame["view"] for frame in found] == views
+
+
+def test_the_frames_that_were_asked_for_decide(names: Any) -> None:
+    paths = ["f_0250_take2.png", "f_0250_take3.png"]
+    assert [f["number"] for f in names.numbered(paths)] == [2, 3]
+    assert [f["number"] for f in names.numbered(paths, range(250, 252))] == [250, 250]
 
 
 def test_files_that_belong_together(names: Any) -> None:
@@ -86,7 +94,7 @@ def test_files_that_belong_together(names: Any) -> None:
 
 def test_facts_of_a_job(extension: Any, facts_module: Any, tmp_path: Path) -> None:
     paths = made.frames(tmp_path / "frames", [1, 2, 4])
-    depth = made.write(tmp_path / "compositor" / "Depth" / "Image0001.png", (1, 1, 1))
+    depth = made.write(tmp_path / "passes" / "Depth" / "Image0001.png", (1, 1, 1))
     video = tmp_path / "shot.mp4"
     video.write_bytes(b"video")
     report = {
@@ -107,6 +115,14 @@ def test_facts_of_a_job(extension: Any, facts_module: Any, tmp_path: Path) -> No
     assert (facts["fps"], facts["scene"], facts["camera"]) == (25.0, "Set", "Cam B")
     assert facts["resolution"] == [960, 540] and facts["multilayer"]
     assert facts_module.has_frames(job) and facts_module.is_render(job)
+    # The artist's own folders mean nothing.
+    job.results_dir = str(tmp_path / "passes")
+    assert list(facts_module.facts_of(job)["passes"]) == ["Depth"]
+    # Of frames that were sent later, the video begins with those.
+    job.report["frames"] = {"asked": "4-5"}
+    facts = facts_module.facts_of(job)
+    assert (facts["start"], facts["end"], facts["video_start"]) == (1, 5, 4)
+    assert facts["missing"] == "5"
 
 
 def test_facts_of_a_job_that_tells_nothing(
