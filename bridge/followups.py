@@ -48,7 +48,9 @@ def again(store: Store, job_id: str, *, frames: str | None = None) -> Job:
     service = SERVICES.get(old.service)
     folder = job_folder(store.home, old.id)
     kept = [folder / name for name in _SENT if (folder / name).exists()]
-    if old.input_kind == REMOTE or service is None or service.scope != "scene" or not kept:
+    ready = old.input_kind == "file" and Path(old.input_path).is_file()
+    whole_scene = service is not None and service.scope == "scene"
+    if old.input_kind == REMOTE or service is None or not whole_scene or not (kept or ready):
         raise ProblemError(
             Category.INPUT,
             f"What “{old.name}” sent is no longer in its folder.",

@@ -148,7 +148,10 @@ class CannedRenderer:
     def video(self, work: SceneWork, result: dict[str, Any]) -> Path | None:
         """A file that begins like a video."""
         target = work.output / f"{video_name(work.blend)}.mp4"
-        target.write_bytes(b"\x00\x00\x00\x18ftypmp42" + bytes(100))
+        boxes = ((b"ftyp", b"mp42\0\0\0\0"), (b"moov", bytes(8)), (b"mdat", bytes(100)))
+        target.write_bytes(
+            b"".join((8 + len(data)).to_bytes(4, "big") + name + data for name, data in boxes)
+        )
         return target
 
 

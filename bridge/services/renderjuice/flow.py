@@ -61,6 +61,7 @@ def render(flow: Flow) -> None:
         if job.get("status") not in STARTED:
             _start(flow, client, remote_id)
         final = follow.follow(flow, client, remote_id)
+        _compare(flow, final)
         results.fetch(flow, client, remote_id, final)
         for text in http.notes():
             flow.note(text)
@@ -234,8 +235,19 @@ def _start(flow: Flow, client: RenderjuiceClient, remote_id: str) -> None:
     config = render_config(flow.job.options, sent_frames(flow))
 
     def start() -> dict[str, Any]:
-        job, replayed = client.render(remote_id, config)
-        return {**job, "replayed": replayed}
+        # A repeated call is harmless while the job runs; once it has ended it may be refused.
+        job = client.job(remote_id)
+        if job["status"] not in STARTED | ENDED:
+            try:
+                job, replayed = client.render(remote_id, config)
+                return {**job, "replayed": replayed, "asked": config}
+            except HttpError as error:
+                if error.status is None or not 400 <= error.status < 500:
+                    raise
+                job = client.job(remote_id)
+                if job["status"] not in STARTED | ENDED:
+                    raise
+        return {**job, "replayed": True, "asked": config}
 
     job = flow.step(
         "render",
@@ -245,6 +257,13 @@ def _start(flow: Flow, client: RenderjuiceClient, remote_id: str) -> None:
         moves=lambda job: {"remote": job, "state_text": follow.status_text(job)},
     )
     for text in differences(config, job):
+        flow.note(text)
+
+
+def _compare(flow: Flow, final: dict[str, Any]) -> None:
+    """Say what was used instead of what was asked for, now that the farm knows."""
+    started = flow.answer("render") or {}
+    for text in differences(started.get("asked") or {}, final):
         flow.note(text)
 
 
@@ -274,5 +293,3 @@ def expected_frames(flow: Flow) -> FrameRanges | None:
     """The frames that have to come back."""
     sent = sent_frames(flow)
     return sent if sent is not None else asked_frames(flow)
-
-

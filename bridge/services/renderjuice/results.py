@@ -17,10 +17,10 @@ from ...faults import HttpError
 from ...flow import Flow, Later
 from ...frames import FrameRanges, of
 from ...jobs import Result, State
-from ...problems import Category, ProblemError
+from ...problems import Category, Problem, ProblemError
 from . import follow
 from .client import outputs_deleted
-from .downloads import Downloads, fetch_all, frame_numbers
+from .downloads import Downloads, Output, fetch_all, frame_numbers
 
 if TYPE_CHECKING:
     from .client import RenderjuiceClient
@@ -134,13 +134,30 @@ def _download(
         on_progress=flow.progress,
         cancelled=flow.canceled,
     )
+    results = [Result(str(file.path), file.bytes, file.kind) for file in arrived]
+    lost = [(output, problem) for output, problem in arrived.failed if output.kind != "video"]
+    if lost:
+        # Rendered and paid for: kept open, so that a retry fetches them and renders nothing.
+        flow.update(results=results)
+        raise _not_fetched(lost)
     for output, problem in arrived.failed[:_MOST_NOTES]:
         flow.note(f"“{output.path}” could not be fetched: {problem.sentence}")
     frames = [file.output for file in arrived if file.kind == "frame"]
     return {
-        "results": [Result(str(file.path), file.bytes, file.kind).to_dict() for file in arrived],
+        "results": [result.to_dict() for result in results],
         "numbers": sorted(frame_numbers(frames, expected_frames(flow))),
     }
+
+
+def _not_fetched(lost: list[tuple[Output, Problem]]) -> ProblemError:
+    first, why = lost[0]
+    count = f"{len(lost)} files" if len(lost) > 1 else f"“{first.path}”"
+    return ProblemError(
+        Category.SERVICE,
+        f"{count} could not be fetched: {why.sentence}",
+        "Retry fetches what is missing; nothing is rendered again.",
+        ", ".join(output.path for output, _why in lost)[:300],
+    )
 
 
 def _say(flow: Flow, done: int, total: int) -> None:
