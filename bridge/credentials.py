@@ -28,6 +28,8 @@ from .redact import remember, technical
 KEYRING_SERVICE = "scene-courier"
 FILE_NAME = "credentials.json"
 SANDBOX = "sandbox"
+#: the account of what a service's events are signed with
+WEBHOOK = "webhook"
 KEYRING_SECONDS = 30.0
 _LONGEST_KEY = 2048
 _QUOTES = "\"'`“”‘’«»"
@@ -54,9 +56,9 @@ class _KeyringTrouble(Exception):
         self.absent = absent
 
 
-def variable(service: str) -> str:
-    """The environment variable of a service's key, e.g. RIGYD_API_KEY."""
-    return f"{service.upper()}_API_KEY"
+def variable(service: str, account: str = "default") -> str:
+    """The environment variable of a service's key, e.g. RIGYD_API_KEY, or of its webhook secret."""
+    return f"{service.upper()}_{'WEBHOOK_SECRET' if account == WEBHOOK else 'API_KEY'}"
 
 
 def clean_key(text: str, what: str = "The key") -> str:
@@ -309,8 +311,8 @@ def find(
 def _find(
     service: str, account: str, home: Path, environ: Mapping[str, str], seconds: float
 ) -> Credential | None:
-    name = variable(service)
-    if account == "default" and environ.get(name, "").strip():
+    name = variable(service, account)
+    if account in ("default", WEBHOOK) and environ.get(name, "").strip():
         remember(environ[name])
         return Credential(clean_key(environ[name], f"The key in {name}"), "environment")
     trouble: Problem | None = None
@@ -405,7 +407,12 @@ def describe(
 
     ``key_source`` is "environment", "keyring", "file", "sandbox" or "none". Never raises.
     """
-    answer = {"key_source": "none", "variable": variable(service), "sentence": "", "hint": ""}
+    answer = {
+        "key_source": "none",
+        "variable": variable(service, account),
+        "sentence": "",
+        "hint": "",
+    }
     try:
         found = find(service, account, home=home, environ=environ, seconds=seconds)
     except ProblemError as error:

@@ -155,10 +155,23 @@ def build_parser() -> argparse.ArgumentParser:
         help="without a keyring, keep the key in a private file in the data folder",
     )
     login.add_argument("--offline", action="store_true", help="do not check the key first")
+    login.add_argument(
+        "--webhook", action="store_true", help="the secret that the service signs its events with"
+    )
     _add_json(login)
     logout = commands.add_parser("logout", help="forget a service's key")
     logout.add_argument("service", metavar="SERVICE")
+    logout.add_argument("--webhook", action="store_true", help="the webhook secret instead")
     _add_json(logout)
+
+    webhooks = commands.add_parser("webhooks", help="receive a service's events")
+    hooks = webhooks.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listen = hooks.add_parser(
+        "listen", help="on this computer, behind your own tunnel", allow_abbrev=False
+    )
+    listen.add_argument("--service", required=True, metavar="NAME", help="renderjuice")
+    listen.add_argument("--port", type=_open_port, required=True, metavar="N")
+    _add_json(listen)
 
     commands.add_parser("worker", help="run the worker here until it is interrupted")
     sandbox = commands.add_parser("sandbox", help="serve the sandbox until it is interrupted")
@@ -194,6 +207,12 @@ def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port between 0 and 65535")
     return int(text)
+
+
+def _open_port(text: str) -> int:
+    if _port(text) == 0:
+        raise argparse.ArgumentTypeError("a tunnel needs a port that stays: name one")
+    return _port(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -254,6 +273,10 @@ def _run(args: argparse.Namespace) -> int:
         from . import login
 
         return login.login(args) if command == "login" else login.logout(args)
+    if command == "webhooks":
+        from .webhooks import webhooks
+
+        return webhooks(args)
     if command in ("worker", "sandbox"):
         from . import serve
 

@@ -29,10 +29,12 @@ def login(args: argparse.Namespace) -> int:
     """Ask for a key, check it, keep it; returns the exit code."""
     service = service_named(args.service)
     home = ensure_home(data_home())
+    if args.webhook:
+        return _login_webhook(args, service)
     key = credentials.clean_key(_read_key(service))
     if not args.offline:
         _check(service, key, load(home))
-    where = _keep(service, key, args.allow_file)
+    where = _keep(service, "default", key, args.allow_file)
     with Store.open(home) as store:
         if commands.key_changed(store, service.name):
             launch.ensure_worker(home)
@@ -48,28 +50,53 @@ def login(args: argparse.Namespace) -> int:
 _PLACES = {"keyring": "system's keyring", "file": "private file"}
 
 
-def _read_key(service: Service) -> str:
+def _login_webhook(args: argparse.Namespace, service: Service) -> int:
+    """Keep what the service signs its events with; only an event can tell whether it is right."""
+    _has_events(service)
+    secret = credentials.clean_key(_read_key(service, "Webhook secret"), "The secret")
+    where = _keep(service, credentials.WEBHOOK, secret, args.allow_file)
+    say(f"The webhook secret of {service.label} is kept in the {_PLACES[where]}.")
+    variable = credentials.variable(service.name, credentials.WEBHOOK)
+    if os.environ.get(variable, "").strip():
+        say(f"  {variable} is set, and goes before it.")
+    if args.json:
+        emit({"service": service.name, "key_source": where, "problem": None})
+    return OK
+
+
+def _has_events(service: Service) -> None:
+    from ..webhooks import VERIFIERS
+
+    if service.name not in VERIFIERS:
+        raise ProblemError(
+            Category.INPUT,
+            f"{service.label} sends no events that Scene Courier knows.",
+            "Leave --webhook out to enter the key.",
+        )
+
+
+def _read_key(service: Service, what: str = "Key") -> str:
     if can_ask():
         import getpass
 
-        say(f"A key is made on {service.key_page}.")
+        if what == "Key":
+            say(f"A key is made on {service.key_page}.")
         try:
-            return getpass.getpass(f"Key for {service.label} (not shown): ", sys.stderr)
+            return getpass.getpass(f"{what} for {service.label} (not shown): ", sys.stderr)
         except EOFError:
             return ""
     return sys.stdin.readline(_LONGEST_LINE)
 
 
 def _check(service: Service, key: str, settings: Settings) -> None:
-    """Ask for the price list with this key: it needs a key, costs nothing, and is documented.
+    """Ask the service something that needs a key and costs nothing.
 
-    Not ``/me``, which may refuse a good key (contract, section 10). A service that cannot be
-    reached says nothing about the key; then it is kept unchecked.
+    A service that cannot be reached says nothing about the key; then it is kept unchecked.
     """
     address = accounts.environment_base_url(service.name) or service.default_base_url
     try:
         with service.http(address, key, settings=settings) as http:
-            service.client(http).pricing()
+            service.client(http).check_key()
     except ProblemError as error:
         if error.problem.category is Category.CREDENTIALS:
             raise
@@ -77,9 +104,9 @@ def _check(service: Service, key: str, settings: Settings) -> None:
         say("  It is kept as it is.")
 
 
-def _keep(service: Service, key: str, allow_file: bool) -> str:
+def _keep(service: Service, account: str, key: str, allow_file: bool) -> str:
     try:
-        return credentials.store(service.name, "default", key, allow_file=allow_file)
+        return credentials.store(service.name, account, key, allow_file=allow_file)
     except ProblemError as error:
         if allow_file or not can_ask():
             raise ProblemError(
@@ -91,21 +118,23 @@ def _keep(service: Service, key: str, allow_file: bool) -> str:
         say(error.problem.sentence)
         if not ask("Keep the key in a private file in the data folder, not encrypted?"):
             raise
-    return credentials.store(service.name, "default", key, allow_file=True)
+    return credentials.store(service.name, account, key, allow_file=True)
 
 
 def logout(args: argparse.Namespace) -> int:
     """Forget a key; returns the exit code."""
     service = service_named(args.service)
-    removed = credentials.delete(service.name, home=ensure_home(data_home()))
+    account = credentials.WEBHOOK if args.webhook else "default"
+    what = "webhook secret" if args.webhook else "key"
+    removed = credentials.delete(service.name, account, home=ensure_home(data_home()))
     for where in removed:
-        say(f"The key for {service.label} was removed from the {_PLACES[where]}.")
-    variable = credentials.variable(service.name)
+        say(f"The {what} for {service.label} was removed from the {_PLACES[where]}.")
+    variable = credentials.variable(service.name, account)
     left = bool(os.environ.get(variable, "").strip())
     if left:
         say(f"{variable} is set in the environment and goes on being used; unset it there.")
     elif not removed:
-        say(f"No key for {service.label} was kept here.")
+        say(f"No {what} for {service.label} was kept here.")
     if args.json:
         emit({"service": service.name, "removed": removed, "problem": None})
     return CREDENTIALS if left and not removed else OK

@@ -42,7 +42,7 @@ def _entry(store: Store, service: Service, offline: bool) -> dict[str, Any]:
     if source["key_source"] == "none":
         if source["sentence"]:
             say(f"{service.label}: {source['sentence']} {source['hint']}")
-    elif not offline:
+    elif service.priced and not offline:
         prices, problem = read_prices(store, service)
     if problem is not None:
         say(f"{service.label}: {problem.sentence} {problem.hint}")

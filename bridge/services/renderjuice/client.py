@@ -259,6 +259,10 @@ class RenderjuiceClient:
         }
         return [job for row in rows if (job := job_in(row)) is not None], numbers
 
+    def check_key(self) -> None:
+        """Ask something that needs a key and is free: HttpError(CREDENTIALS) if it is wrong."""
+        self.jobs(1, page_size=1)
+
     def all_jobs(self, until: float | None = None) -> Iterator[dict[str, Any]]:
         """Every job once. With ``until`` (Unix seconds, Renderjuice's clock) a list that is newest
         first is read only as far back as that; in any other order it is read whole.

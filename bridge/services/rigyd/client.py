@@ -187,6 +187,13 @@ class RigydClient:
             raise unreadable("Rigyd", answer.status, "no prices in the price list")
         return prices
 
+    def check_key(self) -> None:
+        """Ask something that needs a key and costs nothing: HttpError(CREDENTIALS) if it is wrong.
+
+        Not ``/me``, which may refuse a good key.
+        """
+        self.pricing()
+
     def me(self) -> dict[str, Any]:
         """GET /me: ``{"available", "credits_remaining", "plan", "email"}``.
 
