@@ -170,7 +170,7 @@ def test_a_render_that_fails_brings_the_frames_that_were_ready(
 
 def test_a_frame_that_never_comes_whole_is_fetched_by_a_retry(run: FarmRun) -> None:
     """It is rendered and paid for: a retry asks for it again, and nothing is rendered twice."""
-    faults(run, {**FRAME, "nth": list(range(2, 40)), "truncate": 30})
+    faults(run, {**FRAME, "nth": list(range(4, 60)), "truncate": 30})
     job = run.queue()
     ended = failed(run, job, Category.SERVICE)
     assert ended.problem is not None and "not whole" in ended.problem.sentence
