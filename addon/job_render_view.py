@@ -13,26 +13,21 @@ import bpy
 from ..bridge.jobs import Job, State
 from ..bridge.paths import readable_bytes
 from . import fixing, interface
+from .imports import render_facts
 
-SERVICE = "renderjuice"
 #: so many findings and facts are shown
 MOST_FINDINGS, MOST_FACTS = 12, 16
 _ICONS = {"blocking": "CANCEL", "warning": "ERROR", "info": "INFO"}
 
 
-def is_render(job: Job) -> bool:
-    """True for jobs that render a scene."""
-    return job.service == SERVICE
-
-
 def draw_reports(context: bpy.types.Context, layout: Any, job: Job) -> None:
     """The reports that a person decides by stand open, the others are folded."""
-    if not is_render(job):
-        return
-    deciding = job.blocked or job.state is State.AWAITING_APPROVAL
-    checked = job.state is State.DONE and bool(job.options.get("check_only"))
-    _draw_preflight(context, layout, job, opened=deciding or checked)
-    _draw_analysis(context, layout, job, opened=job.state is State.AWAITING_APPROVAL)
+    if job.state is State.DONE and job.options.get("check_only"):
+        opened = True
+    else:
+        opened = job.blocked or job.state is State.AWAITING_APPROVAL
+    _draw_preflight(context, layout, job, opened=opened)
+    _draw_analysis(context, layout, job, opened=opened)
 
 
 def draw_frames(context: bpy.types.Context, layout: Any, job: Job) -> None:
@@ -60,6 +55,9 @@ def _draw_preflight(context: bpy.types.Context, layout: Any, job: Job, *, opened
     if not isinstance(report, dict):
         return
     found = fixing.findings(job)
+    # Notes alone need nobody's attention before a yes.
+    serious = any(finding.get("severity") != "info" for _index, finding in found)
+    opened = opened and (serious or job.state is not State.AWAITING_APPROVAL)
     body = _fold(layout, "check", f"Scene Check: {_verdict(found)}", opened)
     if body is None:
         return
@@ -144,22 +142,26 @@ def _draw_rest(context: bpy.types.Context, layout: Any, more: int, where: str) -
 
 
 def _draw_analysis(context: bpy.types.Context, layout: Any, job: Job, *, opened: bool) -> None:
-    told = job.report.get("analysis")
-    if not isinstance(told, dict):
+    found = (job.report.get("analysis") or {}).get("findings") or []
+    if not found:
         return
-    found, facts = told.get("findings") or [], told.get("facts") or []
     who = "the Sandbox" if job.sandboxed else "Renderjuice"
-    ordered = list(enumerate(found))
-    body = _fold(layout, "analysis", f"Found by {who}: {_verdict(ordered)}", opened)
+    title = f"Found by {who}: {_verdict(list(enumerate(found)))}"
+    body = _fold(layout, "analysis", title, opened)
     if body is None:
         return
     for finding in found[:MOST_FINDINGS]:
         _draw_finding(context, body, finding)
     _draw_rest(context, body, len(found) - MOST_FINDINGS, "all are in the job's folder")
-    column = body.column(align=True)
-    for label, value in facts[:MOST_FACTS]:
-        interface.fact(context, column, str(label), str(value))
-    _draw_rest(context, body, len(facts) - MOST_FACTS, "all are in the job's folder")
+
+
+def facts(job: Job) -> list[tuple[str, str]]:
+    """What the farm's validation saw, as (label, value) rows."""
+    told = (job.report.get("analysis") or {}).get("facts") or []
+    rows = [(str(label), str(value)) for label, value in told[:MOST_FACTS]]
+    if len(told) > MOST_FACTS:
+        rows.append((f"and {len(told) - MOST_FACTS} more facts", ""))
+    return rows
 
 
 # -- what can be done ----------------------------------------------------------------------------
@@ -180,15 +182,26 @@ def draw_main_button(layout: Any, job: Job) -> bool:
     if job.state is State.DONE and job.options.get("check_only"):
         _again(layout, job, "", "Send and Render", "RENDER_ANIMATION")
         return True
+    if job.state.terminal and render_facts.has_frames(job):
+        text = "Import" if job.imported_at is None else "Import Again"
+        button = layout.operator("scene_courier.import_job", text=text, icon="IMPORT")
+        button.job_id = job.id
+        return True
     return False
 
 
 def draw_more_buttons(layout: Any, job: Job) -> None:
-    """Further frames of what was sent."""
-    missing = str((job.report.get("frames") or {}).get("missing") or "")
-    if not job.state.terminal or job.input_kind == "remote":
+    """Other ways to import, and further frames of what was sent."""
+    if not job.state.terminal:
         return
-    if missing:
+    if render_facts.has_frames(job):
+        menu = layout.operator_menu_enum(
+            "scene_courier.import_job", "ways", text="Import As", icon="IMPORT"
+        )
+        menu.job_id = job.id
+    if job.input_kind == "remote":
+        return
+    if (job.report.get("frames") or {}).get("missing"):
         _again(layout, job, "missing", "Render Missing Frames", "RENDER_STILL")
     if job.state is State.DONE and job.options.get("test_frames"):
         _again(layout, job, "", _all_text(job), "RENDER_ANIMATION")

@@ -16,6 +16,7 @@ from ..bridge.jobs import Job, State
 from ..bridge.problems import Category
 from ..bridge.words import agreement, cost_line, credits_text, progress_text, state_label
 from . import interface, job_render_view, session
+from .imports import render_facts, thumbnails
 
 #: a tree of what the service said is cut here: rows, depth, characters of a value
 TREE_ROWS, TREE_DEPTH, TREE_TEXT = 40, 5, 200
@@ -33,13 +34,19 @@ _SHORT = {
 def draw_row(layout: Any, job: Job) -> None:
     """A row of the list: icon, name, and the state or how far it is."""
     split = layout.split(factor=0.64)
-    split.label(text=job.name, icon=interface.state_icon(job))
+    picture = thumbnails.icon_id(job.id)
+    if picture and job.state is State.DONE:
+        split.label(text=job.name, icon_value=picture)
+    else:
+        split.label(text=job.name, icon=interface.state_icon(job))
     fraction = job.fraction if job.state in _MOVING else None
     if fraction is not None and not job.cancel_requested:
         split.progress(factor=fraction, text=f"{100 * fraction:.0f} %")
         return
     text = state_label(job) if job.cancel_requested else _SHORT.get(job.state, state_label(job))
-    if job.state is State.DONE and job.imported_at is not None:
+    if job.state is State.AWAITING_APPROVAL and job.price is None:
+        text = "Start?"
+    elif job.state is State.DONE and job.imported_at is not None:
         text = "Imported"
     right = split.row()
     right.alert = job.state in (State.FAILED, State.IN_DOUBT)
@@ -77,10 +84,13 @@ def _draw_state(context: bpy.types.Context, layout: Any, job: Job) -> None:
         said = "Imported into the scene" if job.imported_at is not None else "Done"
         cost = cost_line(job)
         facts.append(f"{said}; {cost}" if cost else said)
-    elif cost_line(job) and (job.state is State.FAILED or job_render_view.is_render(job)):
-        facts.append(cost_line(job))
+    elif cost_line(job) and (job.state is State.FAILED or render_facts.is_render(job)):
+        facts.append(cost_line(job) + (" so far" if not job.state.terminal else ""))
     for fact in facts:
         interface.wrapped(context, layout, fact, icon="BLANK1", indent=62)
+    picture = thumbnails.icon_id(job.id)
+    if picture:
+        layout.template_icon(picture, scale=6.0)
     if job.state.terminal:
         job_render_view.draw_frames(context, layout, job)
         return
@@ -90,7 +100,7 @@ def _draw_state(context: bpy.types.Context, layout: Any, job: Job) -> None:
         nothing = "sent" if job.price is not None else "rendered"
         told = f"{agreement(job)} Nothing is {nothing} before you approve it."
         label = ""
-    text = ": ".join(part for part in (label, told) if part)
+    text = told if told.startswith(label) else ": ".join(part for part in (label, told) if part)
     interface.wrapped(context, layout, text, indent=62)
     fraction = job.fraction
     if fraction is not None and job.state in _MOVING:
@@ -121,7 +131,7 @@ def _draw_buttons(layout: Any, job: Job) -> None:
             "scene_courier.approve_job", text=f"Approve {credits_text(job.price)}", icon="CHECKMARK"
         )
         button.job_id, button.credits = job.id, job.price
-    elif job_render_view.is_render(job) and job_render_view.draw_main_button(big, job):
+    elif render_facts.is_render(job) and job_render_view.draw_main_button(big, job):
         pass
     elif job.state is State.IN_DOUBT and job.waiting_reason == "person":
         found = big.operator("scene_courier.resolve_job", text="It Is This One…", icon="VIEWZOOM")
@@ -134,14 +144,17 @@ def _draw_buttons(layout: Any, job: Job) -> None:
         _button(big, "import_job", job, text, "IMPORT")
     elif job.state in (State.FAILED, State.CANCELED):
         _button(big, "retry_job", job, "Retry", "FILE_REFRESH")
-    if job_render_view.is_render(job):
+    if render_facts.is_render(job):
         job_render_view.draw_more_buttons(column, job)
     row = column.row(align=True)
     reveal = row.operator("scene_courier.reveal_job", text="Folder", icon="FILE_FOLDER")
-    reveal.job_id, reveal.what = job.id, "results" if job.state is State.DONE else "job"
+    reveal.job_id = job.id
+    reveal.what = "results" if job.state.terminal and job.results else "job"
     if any(result.kind == "mjcf" for result in job.results):
         reveal = row.operator("scene_courier.reveal_job", text="MJCF", icon="FILE_FOLDER")
         reveal.job_id, reveal.what = job.id, "mjcf"
+    if job.state in (State.FAILED, State.CANCELED) and job.results:
+        _button(row, "retry_job", job, "Retry", "FILE_REFRESH")
     if job.state is State.WAITING:
         _button(row, "retry_job", job, "Try Now", "FILE_REFRESH")
     if job.state.terminal:
@@ -170,6 +183,8 @@ def _draw_details(context: bpy.types.Context, layout: Any, job: Job) -> None:
     for label, value in facts:
         if value:
             interface.fact(context, column, label, value)
+    for label, value in job_render_view.facts(job):
+        interface.fact(context, column, label, value)
     for label, value in detail_rows(job.remote):
         interface.fact(context, column, label, value)
     if job.problem is not None and job.problem.technical:
@@ -181,6 +196,7 @@ _FIRST = ("timing", "preprocess", "report")
 #: shown elsewhere, or of no use to a person
 _HIDDEN = frozenset(
     {"id", "status", "stage", "progress", "error", "credits_charged", "filename", "output", "input"}
+    | {"analysis", "previewUrl"}
 )
 
 

@@ -168,7 +168,10 @@ class SCENE_COURIER_OT_fix_finding(JobOperator, bpy.types.Operator):
         try:
             job = now.jobs.get(self.job_id) or now.open_store().find(self.job_id)
             message = fixing.fix(context, job, self.index)
-        except (ProblemError, session.database().OperationalError) as error:
+        except ProblemError as error:
+            interface.report_problem(self, error.problem)
+            return {"CANCELLED"}
+        except session.database().OperationalError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         if message:

@@ -46,8 +46,8 @@ def price_sentence(price: float | None, jobs: int) -> str:
 def render_question(order: sending.Order) -> tuple[str, str]:
     """What a click that renders with several cameras asks first: title and message."""
     jobs = len(order.cameras)
-    label = "the sandbox" if order.account == SANDBOX else SERVICE_LABELS[order.service]
-    title = f"Render with {jobs} cameras as {jobs} jobs on {label}?"
+    where = "in the sandbox" if order.account == SANDBOX else f"on {SERVICE_LABELS[order.service]}"
+    title = f"Render with {jobs} cameras as {jobs} jobs {where}?"
     if order.account == SANDBOX:
         return title, "This costs nothing."
     if order.agreed:

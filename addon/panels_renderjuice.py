@@ -57,6 +57,10 @@ def draw_send(context: bpy.types.Context, layout: Any, now: session.Session, acc
         _split(body)
         body.prop(all_settings, "results_folder")
         body.prop(settings, "video")
+        part = body.column()
+        part.use_property_split = False
+        part.label(text="Import As")
+        part.prop(settings, "import_ways")
         if not bpy.data.filepath and all_settings.results_folder.startswith("//"):
             body.label(text="Unsaved file: kept in the data folder", icon="INFO")
     _draw_buttons(context, layout, now, settings, made, account)
@@ -72,24 +76,26 @@ def _draw_what(
     facts = made.facts
     column = layout.column()
     if len(bpy.data.scenes) > 1 or settings.scene:
-        row = column.row()
+        row = _labelled(column)
         row.alert = made.about == "scene"
-        row.prop_search(settings, "scene", bpy.data, "scenes", text="", icon="SCENE_DATA")
+        row.prop_search(settings, "scene", bpy.data, "scenes", text="Scene", icon="SCENE_DATA")
     if not facts:
         return
+    if len(facts["view_layers"]) > 1 or settings.view_layer:
+        row = _labelled(column)
+        row.alert = made.about == "view_layer"
+        scene = target_scene(settings)
+        row.prop_search(
+            settings, "view_layer", scene, "view_layers", text="View Layer", icon="RENDERLAYERS"
+        )
     column.row(align=True).prop(settings, "camera_choice", expand=True)
     if settings.camera_choice == "chosen":
-        _draw_cameras(column, settings, facts["cameras"])
+        _draw_cameras(column, settings, sorted(facts["cameras"]))
     else:
         row = column.row()
         row.alert = made.about == "camera"
         row.label(text=_active_camera(facts), icon="OUTLINER_OB_CAMERA")
-    if len(facts["view_layers"]) > 1 or settings.view_layer:
-        row = column.row()
-        row.alert = made.about == "view_layer"
-        scene = target_scene(settings)
-        row.prop_search(settings, "view_layer", scene, "view_layers", text="", icon="RENDERLAYERS")
-    row = column.row()
+    row = _labelled(column)
     row.alert = made.about == "frames"
     row.prop(settings, "frames", text="Frames", placeholder=facts["frames"])
     if made.about == "frames" and made.problem is not None:
@@ -100,8 +106,16 @@ def _draw_what(
     elif made.frames is not None:
         text = render_plan.counted(made.count, "frame")
         if settings.frames.strip():
-            text += f"; the scene has {facts['frames']}"
-        column.label(text=text, icon="BLANK1")
+            text += f" of {facts['frames']}"
+        part = column.split(factor=0.4)
+        part.label(text="")
+        part.label(text=text)
+
+
+def _labelled(layout: Any) -> Any:
+    row = layout.row()
+    _split(row)
+    return row
 
 
 def _active_camera(facts: dict[str, Any]) -> str:
@@ -122,7 +136,7 @@ def _draw_cameras(layout: Any, settings: Any, known: list[str]) -> None:
     for name in gone:
         row = box.row()
         row.alert = True
-        _camera(row, name, "ERROR")
+        _camera(row, name, "ERROR", " (not in the scene)")
     if not known:
         box.label(text="No camera in the scene", icon="OUTLINER_OB_CAMERA")
     if len(known) > MOST_CAMERAS:
@@ -135,11 +149,13 @@ def _draw_cameras(layout: Any, settings: Any, known: list[str]) -> None:
             row.operator("scene_courier.choose_cameras", text=text).choice = choice
 
 
-def _camera(layout: Any, name: str, icon: str) -> None:
+def _camera(layout: Any, name: str, icon: str, remark: str = "") -> None:
     # Left-aligned, like the checkboxes of Blender's own lists.
     row = layout.row()
     row.alignment = "LEFT"
-    button = row.operator("scene_courier.choose_cameras", text=name, icon=icon, emboss=False)
+    button = row.operator(
+        "scene_courier.choose_cameras", text=name + remark, icon=icon, emboss=False
+    )
     button.choice, button.camera = "toggle", name
 
 
@@ -185,11 +201,11 @@ def _draw_folds(
     if body is not None:
         _split(body)
         body.prop(settings, "start")
-        row = body.row(heading="Limit", align=True)
+        row = body.row(heading="GPU Minutes", align=True)
         row.prop(settings, "use_spending_cap", text="")
         value = row.row()
         value.active = settings.use_spending_cap
-        value.prop(settings, "spending_cap", text="GPU Minutes")
+        value.prop(settings, "spending_cap", text="")
 
 
 def _split(layout: Any) -> None:
@@ -260,18 +276,14 @@ def _send(layout: Any, account: str, text: str, icon: str) -> Any:
 
 def cost_sentence(settings: Any, account: str) -> str:
     """What is known about the cost. There is no price list: GPU minutes are told afterwards."""
-    at_once = settings.start == "at_once"
+    by_itself = settings.start == "at_once"
+    begins = "It starts by itself" if by_itself else "You start it"
+    text = f"{begins} once the scene was checked."
     if account == SANDBOX:
-        asked = "Rendering starts at once." if at_once else "You start it once it was checked."
-        return f"Free. {asked}"
-    asked = "Rendering starts by itself." if at_once else "You start it once it was checked."
-    capped = ""
+        return f"Free. {text}"
     if settings.use_spending_cap:
-        capped = f" Stopped after about {settings.spending_cap:g} GPU minutes."
-    return (
-        "Charged in GPU minutes of your plan; nothing is charged before rendering starts. "
-        f"{asked}{capped}"
-    )
+        text += f" Stopped after about {settings.spending_cap:g} GPU minutes."
+    return f"Charged in GPU minutes of your plan; nothing before rendering starts. {text}"
 
 
 # -- jobs that were started elsewhere -------------------------------------------------------------
@@ -321,7 +333,7 @@ def _draw_remote(layout: Any, account: str, job: dict[str, Any]) -> None:
     column.label(text=name)
     facts = [str(job.get("status") or "").capitalize()]
     if job.get("created_at"):
-        facts.append(time.strftime("%Y-%m-%d %H:%M", time.localtime(job["created_at"])))
+        facts.append(time.strftime("%Y-%m-%d", time.localtime(job["created_at"])))
     column.label(text=", ".join(fact for fact in facts if fact))
     button = split.operator("scene_courier.adopt", text="Adopt", icon="IMPORT")
     button.service, button.account = SERVICE, account

@@ -13,7 +13,8 @@ from typing import Any
 
 import bpy
 
-from . import capture, render_values
+from . import capture, render_choices, render_values
+from .imports import ways
 
 #: the settings with a switch, in the panel's order, by sub-panel
 RESOLUTION = ("resolution", "resolution_percentage", "fps")
@@ -29,39 +30,6 @@ OUTPUT = (
 )
 FARM = ("gpu_count", "minimum_ram", "compute_device", "compositor_device")
 SWITCHED = RESOLUTION + SAMPLING + OUTPUT + FARM
-
-_ENGINES = tuple(
-    (name, label, f"Render with {label}") for name, label in render_values.ENGINES.items()
-)
-_FORMATS = tuple(
-    (name, label, f"Frames as {label} files") for name, label in render_values.FORMATS.items()
-)
-_EXR_CODECS = (
-    ("NONE", "None", "No compression"),
-    ("PXR24", "Pxr24", "Lossy for 32 bits"),
-    ("ZIP", "ZIP", "Lossless, 16 lines at a time"),
-    ("PIZ", "PIZ", "Lossless, good for grain"),
-    ("RLE", "RLE", "Lossless, fast, large"),
-    ("ZIPS", "ZIPS", "Lossless, line by line"),
-    ("B44", "B44", "Lossy, fixed rate"),
-    ("B44A", "B44A", "Lossy, smaller where the image is flat"),
-    ("DWAA", "DWAA", "Lossy, 32 lines at a time"),
-    ("DWAB", "DWAB", "Lossy, 256 lines at a time"),
-)
-_TIFF_CODECS = (
-    ("NONE", "None", "No compression"),
-    ("DEFLATE", "Deflate", "Lossless"),
-    ("LZW", "LZW", "Lossless"),
-    ("PACKBITS", "Pack Bits", "Lossless, fast, large"),
-)
-_COMPUTE = (
-    ("CUDA", "CUDA", "NVIDIA GPUs by CUDA"),
-    ("OPTIX", "OptiX", "NVIDIA GPUs by OptiX"),
-    ("HIP", "HIP", "AMD GPUs"),
-    ("ONEAPI", "oneAPI", "Intel GPUs"),
-    ("METAL", "Metal", "Apple GPUs"),
-    ("NONE", "None", "No GPU"),
-)
 
 
 class SceneCourierName(bpy.types.PropertyGroup):
@@ -123,22 +91,7 @@ class SceneCourierRenderjuice(bpy.types.PropertyGroup):
     camera_choice: bpy.props.EnumProperty(
         name="Camera",
         description="Through which camera the scene is rendered",
-        items=(
-            (
-                "active",
-                "Active Camera",
-                "The scene's camera, and the cameras of its markers",
-                "OUTLINER_OB_CAMERA",
-                0,
-            ),
-            (
-                "chosen",
-                "Chosen Cameras",
-                "The cameras below. Several cameras become several jobs",
-                "OUTLINER_DATA_CAMERA",
-                1,
-            ),
-        ),
+        items=render_choices.CAMERAS,
         default="active",
     )
     cameras: bpy.props.CollectionProperty(type=SceneCourierName)
@@ -152,7 +105,7 @@ class SceneCourierRenderjuice(bpy.types.PropertyGroup):
 
     use_engine: _switch("engine", "render engine")
     engine: bpy.props.EnumProperty(
-        name="Render Engine", description="What renders the frames", items=_ENGINES
+        name="Render Engine", description="What renders the frames", items=render_choices.ENGINES
     )
     use_samples: _switch("samples", "sample count")
     samples: bpy.props.IntProperty(
@@ -170,10 +123,7 @@ class SceneCourierRenderjuice(bpy.types.PropertyGroup):
     denoiser: bpy.props.EnumProperty(
         name="Denoiser Type",
         description="What removes the noise",
-        items=(
-            ("OPENIMAGEDENOISE", "OpenImageDenoise", "The better one on most frames"),
-            ("OPTIX", "OptiX", "Fast on NVIDIA GPUs"),
-        ),
+        items=render_choices.DENOISERS,
     )
     use_tiling: _switch("tiling", "tiling")
     tiling: bpy.props.BoolProperty(
@@ -223,17 +173,15 @@ class SceneCourierRenderjuice(bpy.types.PropertyGroup):
 
     use_output_format: _switch("output_format", "output format")
     output_format: bpy.props.EnumProperty(
-        name="Output Format", description="In which format frames are saved", items=_FORMATS
+        name="Output Format",
+        description="In which format frames are saved",
+        items=render_choices.FORMATS,
     )
     use_color_mode: _switch("color_mode", "color mode")
     color_mode: bpy.props.EnumProperty(
         name="Color Mode",
         description="Which channels are saved",
-        items=(
-            ("BW", "BW", "Gray"),
-            ("RGB", "RGB", "Color"),
-            ("RGBA", "RGBA", "Color and transparency"),
-        ),
+        items=render_choices.COLOR_MODES,
         default="RGBA",
     )
     use_color_depth: _switch("color_depth", "color depth")
@@ -250,14 +198,14 @@ class SceneCourierRenderjuice(bpy.types.PropertyGroup):
     exr_codec: bpy.props.EnumProperty(
         name="EXR Codec",
         description="How OpenEXR frames are compressed",
-        items=_EXR_CODECS,
+        items=render_choices.EXR_CODECS,
         default="ZIP",
     )
     use_tiff_codec: _switch("tiff_codec", "TIFF codec")
     tiff_codec: bpy.props.EnumProperty(
         name="TIFF Codec",
         description="How TIFF frames are compressed",
-        items=_TIFF_CODECS,
+        items=render_choices.TIFF_CODECS,
         default="DEFLATE",
     )
     use_compression: _switch("compression", "compression")
@@ -277,6 +225,13 @@ class SceneCourierRenderjuice(bpy.types.PropertyGroup):
         min=0,
         max=100,
         subtype="PERCENTAGE",
+    )
+    import_ways: bpy.props.EnumProperty(
+        name="Import As",
+        description="As what frames come into the scene when they are imported",
+        items=ways.ITEMS,
+        options={"ENUM_FLAG"},
+        default=set(ways.DEFAULT),
     )
     video: bpy.props.BoolProperty(
         name="Fetch the Video",
@@ -305,7 +260,9 @@ class SceneCourierRenderjuice(bpy.types.PropertyGroup):
     )
     use_compute_device: _switch("compute_device", "compute device")
     compute_device: bpy.props.EnumProperty(
-        name="Compute Device Type", description="How the farm's GPUs are used", items=_COMPUTE
+        name="Compute Device Type",
+        description="How the farm's GPUs are used",
+        items=render_choices.COMPUTE,
     )
     use_compositor_device: _switch("compositor_device", "compositor device")
     compositor_device: bpy.props.EnumProperty(
@@ -316,15 +273,7 @@ class SceneCourierRenderjuice(bpy.types.PropertyGroup):
     color_management: bpy.props.EnumProperty(
         name="Color Management Preset",
         description="Renderjuice's color management",
-        items=(
-            (
-                "auto",
-                "Automatic",
-                "ACES if this Blender was started with an ACES configuration, else Blender's own",
-            ),
-            ("default", "Default", "Blender's own"),
-            ("aces", "ACES", "For projects that use ACES"),
-        ),
+        items=render_choices.PRESETS,
     )
     notes: bpy.props.StringProperty(
         name="Notes", description="A remark that goes to Renderjuice with the render"
@@ -333,11 +282,7 @@ class SceneCourierRenderjuice(bpy.types.PropertyGroup):
     package: bpy.props.EnumProperty(
         name="Package",
         description="How the scene and its files are packed",
-        items=(
-            ("auto", "Automatic", "One packed .blend where that is possible, else a .zip"),
-            ("blend", "Packed .blend", "One .blend file that holds everything"),
-            ("zip", ".zip", "The .blend with its files beside it"),
-        ),
+        items=render_choices.PACKAGES,
     )
     handles: bpy.props.IntProperty(
         name="Extra Frames",
@@ -352,14 +297,7 @@ class SceneCourierRenderjuice(bpy.types.PropertyGroup):
     start: bpy.props.EnumProperty(
         name="Start",
         description="When rendering starts, which is what Renderjuice charges for",
-        items=(
-            (
-                "ask",
-                "After My Yes",
-                "Renderjuice checks the scene, the job shows what it found, and you start it",
-            ),
-            ("at_once", "At Once", "As soon as Renderjuice has checked the scene"),
-        ),
+        items=render_choices.STARTS,
     )
     use_spending_cap: bpy.props.BoolProperty(
         name="Limit Spending",

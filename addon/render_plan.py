@@ -131,9 +131,6 @@ def button(made: Plan, where: str) -> str:
 
 
 def test_button(made: Plan) -> str:
-    """What the smaller button says."""
-    count = made.tests.count
-    if not count:
-        return "Test Frames"
-    times = f" × {made.jobs}" if made.jobs > 1 else ""
-    return f"{counted(count, 'Test Frame')}{times}"
+    """What the smaller button says: the test frames of all cameras."""
+    count = made.tests.count * made.jobs
+    return counted(count, "Test Frame") if count else "Test Frames"

@@ -33,6 +33,8 @@ _WAITING = {
 
 #: what Renderjuice says before it renders; nothing at all until its first answer
 _BEFORE_RENDER = (None, "created", "validating", "validated")
+#: listed by Renderjuice's documentation and explained nowhere; neither ends a job
+_HELD = {"suspended": "Suspended", "debugging": "Needs attention"}
 
 
 def state_label(job: Job) -> str:
@@ -42,7 +44,8 @@ def state_label(job: Job) -> str:
     if job.state is State.WAITING:
         return _WAITING.get(job.waiting_reason, "Waiting")
     if job.state is State.REMOTE and job.service == "renderjuice":
-        return "Validating" if job.remote.get("status") in _BEFORE_RENDER else "Rendering"
+        status = job.remote.get("status")
+        return "Validating" if status in _BEFORE_RENDER else _HELD.get(status, "Rendering")
     return _LABELS[job.state]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,7 +60,8 @@ class Courier:
         """A job, not yet in the store."""
         jobs = self.part("bridge.jobs")
         more.setdefault("account", "sandbox")
-        return jobs.Job("rigyd", name, state=jobs.State(state), source="blender", **more)
+        service = more.pop("service", "rigyd")
+        return jobs.Job(service, name, state=jobs.State(state), source="blender", **more)
 
     def settle(self) -> None:
         """Wait for the session's chores."""
@@ -115,6 +116,7 @@ class Drawn:
     buttons: list[tuple[str, str, bool, dict[str, Any]]]
     properties: list[str]
     progress: list[tuple[float, str]]
+    pictures: list[int] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -194,7 +196,15 @@ class Layout:
             label = text or rna.name
             drawn.buttons.append((given["operator"], label, self._is_enabled(), values))
             return _Properties(rna, values)
-        if name == "prop":
+        if name == "operator_menu_enum":
+            rna = operator_type(given["operator"])
+            assert given["property"] in rna.properties, given
+            values = {"menu": given["property"]}
+            drawn.buttons.append((given["operator"], text or rna.name, self._is_enabled(), values))
+            return _Properties(rna, values)
+        if name == "prop_search":
+            assert given["search_property"] in given["search_data"].bl_rna.properties, given
+        if name in ("prop", "prop_search"):
             data, prop = given["data"], given["property"]
             assert prop in data.bl_rna.properties, (data, prop)
             drawn.properties.append(prop)
@@ -207,6 +217,9 @@ class Layout:
             assert hasattr(bpy.types, given["listtype_name"])
             assert given["propname"] in given["dataptr"].bl_rna.properties
             assert given["active_propname"] in given["active_dataptr"].bl_rna.properties
+            return None
+        if name == "template_icon":
+            drawn.pictures.append(given["icon_value"])
             return None
         if name in ("label", "separator"):
             return None
