@@ -114,6 +114,9 @@ def _missing() -> list[dict[str, Any]]:
     # Blender's own list, which does not say who: strips, caches of modifiers.
     for raw in bpy.utils.blend_paths(absolute=True, packed=False, local=False):
         path = os.path.normpath(raw)
+        # Brushes of tools name Blender's own assets, by a path that holds where it was saved only.
+        if "/datafiles/assets/" in path.replace(os.sep, "/"):
+            continue
         if path not in known and not os.path.isdir(path) and not _there(path):
             absent.setdefault(path, {"path": path, "kind": "other", "users": []})
     return [absent[path] for path in sorted(absent)]

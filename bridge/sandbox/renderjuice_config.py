@@ -165,7 +165,9 @@ def final(
     )  # fmt: skip
     found = {name: analysis[name] for name in names if analysis.get(name) is not None}
     found.setdefault("frameRanges", ranges(numbers))
-    return {**found, **config, **{name: used[name] for name in used if used[name] is not None}}
+    # Frames stay as they were written: the same ones in other words would look like others.
+    told = {k: v for k, v in used.items() if v is not None and k != "frameRanges"}
+    return {**found, **config, **told}
 
 
 def ranges(numbers: list[int]) -> list[str]:

@@ -55,7 +55,7 @@ class Meter:
     def told(self, fact: dict[str, Any]) -> None:
         """A renderer's report of a frame (see ``SceneWork``)."""
         frame, done, total = fact.get("frame"), fact.get("done"), fact.get("total")
-        counters = {"done": done, "total": total}
+        counters = {"done": done, "total": total, "frame": frame}
         now = time.monotonic()
         if fact.get("begun"):
             self._frame, self._begun, self._told_at = frame, now, now
