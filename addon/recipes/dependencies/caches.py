@@ -108,8 +108,11 @@ def _modifier(walk: Walk, item: Any, modifier: Any) -> None:
             setter=assign(modifier, "filepath"),
         )
         walk.file(made)
-    elif kind == "OCEAN" and modifier.is_cached and modifier.filepath:
-        _ocean(walk, item, modifier)
+    elif kind == "OCEAN" and modifier.filepath:
+        if modifier.is_cached:
+            _ocean(walk, item, modifier)
+        else:
+            walk.skip(modifier.filepath, item)
     elif kind == "MULTIRES" and modifier.is_external and modifier.filepath:
         made = walk.add("mesh_cache", item, modifier.filepath, setter=assign(modifier, "filepath"))
         walk.file(made)

@@ -28,7 +28,7 @@ def find(walk: Walk) -> None:
             _plain(walk, "font", font)
     _volumes(walk)
     for text in bpy.data.texts:
-        if text.filepath and not text.is_in_memory:
+        if text.filepath:
             # Blender keeps the lines in the .blend too, and runs those.
             _plain(walk, "script", text, packed=True)
 

@@ -47,6 +47,9 @@ def _script(walk: Walk, owner: Any, holder: Any, name: str) -> None:
     made = walk.add("script", owner, getattr(holder, name), setter=assign(holder, name))
     if walk.file(made):
         _included(walk, made, made.path, set())
+        compiled = os.path.splitext(made.path)[0] + ".oso"
+        if walk.disk.find(compiled) is not None:
+            walk.file(made, compiled)
 
 
 def _included(walk: Walk, made: Any, path: str, seen: set[str]) -> None:
@@ -124,8 +127,6 @@ def _imported(
     extension = os.path.splitext(path)[1].lower()
     kind = {".vdb": "volume", ".abc": "alembic", ".usd": "usd"}.get(extension, "other")
     made = walk.add(kind, owner, value, path=path, setter=setter)
-    if extension == ".obj" and walk.file(made):
-        return
     there = walk.disk.find(path)
     if there is not None and walk.disk.is_folder(there[0]):
         made.folder = True

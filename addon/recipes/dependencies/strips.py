@@ -13,9 +13,9 @@ import bpy
 
 from addon.recipes import places, versions
 from addon.recipes.dependencies import timing
-from addon.recipes.dependencies.media import pattern, views
+from addon.recipes.dependencies.media import views
 from addon.recipes.dependencies.model import Dependency
-from addon.recipes.dependencies.walk import Walk, assign
+from addon.recipes.dependencies.walk import SHOWN_USERS, Walk, assign
 
 
 def find(walk: Walk) -> None:
@@ -58,7 +58,7 @@ def _images(walk: Walk, scene: Any, strip: Any, plain: bool) -> None:
         folder=True,
         setter=assign(strip, "directory"),
     )
-    _name(made, strip)
+    _shown_as(made, strip)
     low, high = 0, len(names) - 1
     if len(names) > 1 and walk.asked:
         if walk.frames is not None and plain and _steady(strip):
@@ -81,9 +81,11 @@ def _images(walk: Walk, scene: Any, strip: Any, plain: bool) -> None:
         _proxies(walk, scene, strip, folder, names[0])
 
 
-def _name(made: Dependency, strip: Any) -> None:
-    if not made.note:
-        made.note = f"Strip {strip.name}."
+def _shown_as(made: Dependency, strip: Any) -> None:
+    """The scene is what holds the path; people look for the strip."""
+    row = {"type": "Strip", "name": strip.name, "library": made.library}
+    if row not in made.users and len(made.users) < SHOWN_USERS:
+        made.users.append(row)
 
 
 def _content_start(strip: Any) -> float:
@@ -100,7 +102,7 @@ def _steady(strip: Any) -> bool:
 
 def _movie(walk: Walk, scene: Any, strip: Any) -> None:
     made = walk.add("strip", scene, strip.filepath, setter=assign(strip, "filepath"))
-    _name(made, strip)
+    _shown_as(made, strip)
     for view in views(made.path, strip):
         walk.file(made, view)
     if strip.use_proxy:
@@ -138,6 +140,3 @@ def _proxies(walk: Walk, scene: Any, strip: Any, folder: str, name: str) -> None
     if strip.type == "IMAGE":
         inner += ["images"]
     walk.tree(made, inner=inner)
-
-
-__all__ = ["find", "pattern"]

@@ -135,6 +135,10 @@ class Walk:
 
     # Where it is
 
+    def skip(self, value: str, item: Any) -> None:
+        """A path that is stored and not read, so that the safety net leaves it alone."""
+        self.known.add(places.key(self.place(value, item)))
+
     def put(self, made: Dependency, entries: Iterable[FileEntry | None]) -> None:
         """Add files to a dependency, each once."""
         known = self._entries[id(made)]
