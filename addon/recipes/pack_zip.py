@@ -104,8 +104,7 @@ def pack(
     """
     notes = []
     say(0.0, "Rewriting paths")
-    pack_rewrite.stage_clips(dependencies, layout, scratch, layout.blend)
-    failed = pack_rewrite.rewrite(dependencies, layout, layout.blend)
+    failed = pack_rewrite.rewrite(dependencies, layout, scratch, layout.blend)
     failed += pack_rewrite.unchanged(scan(frames=cut), dependencies)
     for name in list(dict.fromkeys(failed))[:_LISTED]:
         notes.append(f"{name} is in the package, but the scene may not find it there.")
@@ -145,6 +144,5 @@ def _save_again(
     copy.parent.mkdir(parents=True, exist_ok=True)
     restore.open_blend(Path(library), scripts=False)
     found = scan(frames=cut)
-    pack_rewrite.stage_clips(found, layout, root, place)
-    pack_rewrite.rewrite(found, layout, place)
+    pack_rewrite.rewrite(found, layout, root, place)
     return Entry(place, str(copy), pack_blend.save(copy))
