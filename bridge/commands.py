@@ -7,6 +7,7 @@ Each is one change of the store; the worker acts on it. Nothing here waits or us
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import math
 import os
 import shutil
@@ -67,6 +68,9 @@ def retry(store: Store, job_id: str) -> Job:
 
 
 def _retry(store: Store, job: Job) -> Job:
+    partly = [str(name) for name in job.report.get("retry_steps") or []]
+    if partly and job.state in (State.DONE, State.FAILED):
+        return _retry_part(store, job, partly)
     if job.state is State.DONE:
         raise ProblemError(
             Category.INPUT,
@@ -90,6 +94,22 @@ def _retry(store: Store, job: Job) -> Job:
         cancel_requested=False,
         due_at=0,
         **changes,
+    )
+
+
+def _retry_part(store: Store, job: Job, steps: list[str]) -> Job:
+    """Let the service do again what failed there; what worked is kept and not paid for again."""
+    store.drop_steps(job.id, steps)
+    tries = int(job.origin.get("retries", 0)) + 1
+    return store.update_job(
+        job.id,
+        state=State.QUEUED,
+        state_text="",
+        waiting_reason="",
+        problem=None,
+        cancel_requested=False,
+        due_at=0,
+        origin={**job.origin, "retries": tries},
     )
 
 
@@ -130,7 +150,14 @@ def _new_attempt(store: Store, job: Job) -> dict[str, Any]:
             f"“{job.name}” was started elsewhere and has ended; it cannot be started again here.",
             "Send the scene again.",
         )
-    store.drop_steps(job.id, list(service.attempt_steps))
+    store.drop_steps(
+        job.id,
+        [
+            step.name
+            for step in store.steps(job.id)
+            if any(fnmatch.fnmatch(step.name, name) for name in service.attempt_steps)
+        ],
+    )
     number = int(job.origin.get("submission", 1)) + 1
     return {
         "remote_id": "",

@@ -228,18 +228,22 @@ class Flow:
         *,
         moves: Callable[[Any], dict[str, Any]],
         state: State = State.UPLOADING,
+        listed: bool = True,
     ) -> Any:
         """A request that costs something: sent at most once, whatever happens.
 
         ``send`` raises ``Unsent`` (may be sent again), ``Refused`` (the job fails, nothing is
         charged) or ``Lost``. After ``Lost``, or when the process died after the body was complete,
         the job is in doubt: ``look`` searches the service's list for exactly this attempt; found
-        nothing twice, ``reconcile_seconds`` apart, a person decides.
+        nothing twice, ``reconcile_seconds`` apart, a person decides. Where the service has no list
+        (``listed`` False) a person decides at once.
         """
         remembered = self.store.step(self.job.id, name)
         if remembered and remembered.status == "done":
             return remembered.answer
         if remembered and remembered.status == "body_complete":
+            if not listed:
+                raise Later(None, **_ask_person())
             return self._reconcile(name, look, moves, remembered.started_at)
         self._gate(f"before:{name}")
         self._enter(state, "")
@@ -304,9 +308,7 @@ class Flow:
             self.log.warning("in doubt: not in the service's list (look %d)", len(looks))
         if len(looks) < _LOOKS:
             raise Later(pause, state=State.IN_DOUBT, waiting_reason="", problem=doubt(""))
-        raise Later(
-            None, state=State.IN_DOUBT, waiting_reason="person", problem=doubt("", ask=True)
-        )
+        raise Later(None, **_ask_person())
 
     def disbelieve(self, name: str, technical: str) -> None:
         """The id that a person named is not the service's: the job is in doubt again.
@@ -372,6 +374,15 @@ class Flow:
             results=results,
             **STILL,
         )
+
+
+def _ask_person() -> dict[str, Any]:
+    return {
+        "state": State.IN_DOUBT,
+        "waiting_reason": "person",
+        "problem": doubt("", ask=True),
+        **STILL,
+    }
 
 
 def without_queries(value: Any) -> Any:

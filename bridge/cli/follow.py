@@ -162,7 +162,8 @@ class _Lines:
 
     def update(self, job: Job) -> None:
         label = words.state_label(job)
-        text = label if job.state.terminal or not job.state_text else f"{label} · {job.state_text}"
+        told = job.state_text if job.state_text != label and not job.state.terminal else ""
+        text = f"{label} · {told}" if told else label
         if text != self._last:
             self._last = text
             say(f"{job.short_id}  {text}")
