@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings stills and videos home, as far as Glossi says where they are.
+
+How a finished file is downloaded is not documented: an address is used as it is, a bare key only
+below an address that the artist was given. What cannot be fetched is listed by its name, and the job
+is done all the same: it was rendered, and the web app has it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...deliver import place
+from ...flow import Flow
+from ...jobs import Result, State
+from ...problems import Category, Problem, ProblemError
+from . import renders, table
+from .assets import Asset, collect, fetch_assets
+
+if TYPE_CHECKING:
+    from .client import GlossiClient
+
+WEB_APP = "https://app.glossi.io"
+_MOST_NOTES = 20
+
+
+def fetch(flow: Flow, client: GlossiClient, rows: list[dict[str, Any]]) -> None:
+    """End the job: done with its files and the table, or failed when nothing was rendered."""
+    failed = [row for row in rows if row["status"] != "COMPLETED"]
+    if failed:
+        # A person's retry starts these again, and nothing else.
+        table.tell(flow, retry_steps=["rendered", "stills"])
+    problem = renders.failed(flow, rows)
+    if problem is not None:
+        raise problem
+    target = Path(place(flow))
+    arrived = flow.step(
+        "stills", lambda: _download(flow, client, rows, target), state=State.DOWNLOADING
+    )
+    _count(flow, arrived["files"])
+    for name in arrived["unreachable"][:_MOST_NOTES]:
+        flow.note(f"“{name}” is rendered; Glossi does not say where it can be downloaded.")
+    if arrived["unreachable"]:
+        flow.note(
+            f"{len(arrived['unreachable'])} files are at Glossi only: open {WEB_APP}. If Glossi "
+            "gave you an address that files lie below, set it as “render_base_url”."
+        )
+    if failed:
+        flow.note(f"{len(failed)} of {len(rows)} renders failed; retry starts them again.")
+    else:
+        table.tell(flow, retry_steps=[])
+    results = [Result(one["path"], one["bytes"], one["kind"]) for one in arrived["files"]]
+    flow.done([*results, _last_answer(flow, target)])
+
+
+def _download(
+    flow: Flow, client: GlossiClient, rows: list[dict[str, Any]], target: Path
+) -> dict[str, Any]:
+    """``{"files": [{"path", "bytes", "kind", "product", "name"}], "unreachable": [name]}``."""
+    products = flow.job.report.get("products") or []
+    names = {
+        str(product.get("project_id")): str(product["name"])
+        for product in products
+        if product.get("project_id")
+    }
+    done = [row for row in rows if row["status"] == "COMPLETED"]
+
+    def offered() -> tuple[list[Asset], list[str]]:
+        # Read anew: an address may be signed, and is never kept.
+        fresh = [{**row, **client.render(row["job_id"])} for row in done]
+        return collect(
+            [(names.get(row["project_id"], "product"), row.get("renders") or []) for row in fresh],
+            base_url=str(flow.job.options.get("render_base_url") or ""),
+        )
+
+    assets, unreachable = offered()
+    arrived, lost = fetch_assets(
+        client.http,
+        assets,
+        target,
+        refresh=lambda: offered()[0],
+        parallel=max(2, flow.settings.parallel_transfers),
+        on_progress=flow.progress,
+        cancelled=flow.canceled,
+    )
+    if lost:
+        raise _not_fetched(lost)
+    return {
+        "files": [
+            {
+                "path": str(one.path),
+                "bytes": one.bytes,
+                "kind": one.kind,
+                "product": one.asset.product,
+                "name": one.asset.name,
+            }
+            for one in arrived
+        ],
+        "unreachable": unreachable,
+    }
+
+
+def _not_fetched(lost: list[tuple[Asset, Problem]]) -> ProblemError:
+    first, why = lost[0]
+    count = f"{len(lost)} files" if len(lost) > 1 else f"“{first.name}”"
+    return ProblemError(
+        Category.SERVICE,
+        f"{count} could not be fetched: {why.sentence}",
+        "Retry fetches what is missing; nothing is rendered again.",
+        ", ".join(asset.name for asset, _why in lost)[:300],
+    )
+
+
+def _count(flow: Flow, files: list[dict[str, Any]]) -> None:
+    rows = []
+    for product in flow.job.report.get("products") or []:
+        mine = [one for one in files if one["product"] == product["name"]]
+        rows.append(
+            {
+                **product,
+                "stills": sum(one["kind"] == "still" for one in mine),
+                "videos": sum(one["kind"] == "video" for one in mine),
+            }
+        )
+    labels = {one["path"]: one["name"] for one in files}
+    table.tell(flow, products=rows, labels=labels)
+
+
+def _last_answer(flow: Flow, target: Path) -> Result:
+    """The table and Glossi's last answer, beside the files."""
+    path = target / f"glossi-{flow.job.short_id}.json"
+    text = json.dumps(
+        {"products": flow.job.report.get("products"), "answer": flow.job.remote},
+        indent=1,
+        ensure_ascii=False,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return Result(str(path), path.stat().st_size, "report")
