@@ -101,7 +101,10 @@ def notes(
         )
     if not session.scripts_trusted():
         said.append(
-            "This file's scripts are blocked: what they drive is sent as it stands at this frame."
+            "This file's scripts are blocked: what they drive stands still in the render."
+            if whole_scene
+            else "This file's scripts are blocked: what they drive is sent as it stands at this "
+            "frame."
         )
     if whole_scene:
         return said

@@ -171,8 +171,11 @@ def _of_modifier(item: Any, modifier: Any, held: bool) -> Iterator[Simulation]:
         yield _of_cache(item, _POINT_CACHED[kind], modifier.point_cache, held)
     elif kind == "PARTICLE_SYSTEM":
         system = modifier.particle_system
-        hair = system.settings.type == "HAIR"
-        if system.use_hair_dynamics if hair else system.settings.physics_type != "NO":
+        settings = system.settings if system is not None else None
+        if settings is None:  # linked, and its library is gone
+            return
+        hair = settings.type == "HAIR"
+        if system.use_hair_dynamics if hair else settings.physics_type != "NO":
             what = "hair dynamics" if hair else "particles"
             yield _of_cache(item, what, system.point_cache, held)
     elif kind == "DYNAMIC_PAINT" and modifier.canvas_settings is not None:

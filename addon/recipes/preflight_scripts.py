@@ -96,7 +96,8 @@ def _osl(facts: Facts, reach: Reach, findings: Findings) -> None:
     if not found or facts.engine != CYCLES:
         return
     owners = list({owner.name: owner for owner, _ in found}.values())
-    active = bool(getattr(facts.scene.cycles, "shading_system", False))
+    cycles = getattr(facts.scene, "cycles", None)
+    active = bool(getattr(cycles, "shading_system", False))
     findings.add(
         "osl",
         f"Shaders written in OSL are used: {some(owner.name for owner in owners)}.",
@@ -147,7 +148,9 @@ def _addon_data(reach: Reach) -> set[str]:
     """Groups of settings within reach that no class here describes."""
     found: set[str] = set()
     for item in reach.items.values():
-        found |= _groups(item) - set(item.bl_rna.properties.keys())
+        groups = _groups(item)
+        if groups:
+            found |= groups - set(item.bl_rna.properties.keys())
     return {name for name in found if name != _OWN and not name.startswith(_BLENDERS)}
 
 
