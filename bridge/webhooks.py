@@ -150,7 +150,7 @@ class Receiver:
         self.port = int(self._server.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.2,), name="webhooks", daemon=True
+            target=self._server.serve_forever, args=(0.05,), name="webhooks", daemon=True
         )
 
     def __enter__(self) -> Receiver:
