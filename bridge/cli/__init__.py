@@ -191,10 +191,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_json(sandbox)
 
-    demo = commands.add_parser("demo", help="the whole trip with a small scene, on this computer")
-    demo.add_argument("--out", metavar="DIR", help="folder for the picture and the results")
+    demo = commands.add_parser("demo", help="the whole trip with small scenes, on this computer")
+    demo.add_argument("--out", metavar="DIR", help="folder for the pictures and the results")
     demo.add_argument("--extension", metavar="ZIP", help="import with this built extension")
-    demo.add_argument("--fast", action="store_true", help="a small picture with few samples")
+    demo.add_argument("--fast", action="store_true", help="small pictures with few samples")
     _add_json(demo)
 
     diagnose = commands.add_parser("diagnose", help="what a helper needs to know, without secrets")
