@@ -13,7 +13,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from addon.recipes.dependencies import caches, media, net, nodes, strips
+from addon.recipes.dependencies.caches import find as find_caches
+from addon.recipes.dependencies.media import find as find_media
 from addon.recipes.dependencies.model import (
     CASE,
     EMPTY,
@@ -24,6 +25,9 @@ from addon.recipes.dependencies.model import (
     Dependency,
     FileEntry,
 )
+from addon.recipes.dependencies.net import find as find_left_over
+from addon.recipes.dependencies.nodes import find as find_in_nodes
+from addon.recipes.dependencies.strips import find as find_in_strips
 from addon.recipes.dependencies.walk import Walk
 
 __all__ = [
@@ -53,6 +57,9 @@ def scan(
     for where the artist has them, and pixels that were saved beside the copy need no file.
     """
     walk = Walk(frames, capture, folder)
-    for part in (media, caches, nodes, strips, net):
-        part.find(walk)
+    find_media(walk)
+    find_caches(walk)
+    find_in_nodes(walk)
+    find_in_strips(walk)
+    find_left_over(walk)
     return walk.finish()

@@ -36,7 +36,9 @@ def find(walk: Walk) -> None:
             _cache_file(walk, cache, layer, layer.filepath, moved=False)
     for item in bpy.data.objects:
         for modifier in item.modifiers:
+            walk.rendered = modifier.show_render or animated(item, "show_render")
             _modifier(walk, item, modifier)
+    walk.rendered = True
     for scene in bpy.data.scenes:
         world = scene.rigidbody_world
         if world is not None and world.point_cache is not None:
@@ -66,20 +68,11 @@ def _cache_file(walk: Walk, cache: Any, owner: Any, value: str, *, moved: bool =
         walk.sequence(made, path, None)
     else:
         first, last = (int(frame - cache.frame_offset) for frame in walk.frames)
-        walk.sequence(made, path, _of_those_there(walk, path, range(first, last + 2)))
+        walk.sequence(made, path, range(first, last + 2), spare=[last + 1])
     if kind == "usd":
         for entry in list(walk.entries(made)):
             for layer in usd_layers.needed(entry.path):
                 walk.file(made, layer)
-
-
-def _of_those_there(walk: Walk, path: str, frames: Iterable[int]) -> set[int]:
-    """The frames, without one at the end that is there only for the sake of rounding."""
-    folder, name = os.path.split(path)
-    pieces, there = places.numbered(name), walk.disk.find(folder)
-    on_disk = walk.numbered(there[0], pieces) if pieces and there else {}
-    wanted = sorted(frames)
-    return {frame for frame in wanted if frame in on_disk or frame != wanted[-1]}
 
 
 def _modifier(walk: Walk, item: Any, modifier: Any) -> None:

@@ -164,6 +164,7 @@ def _image_sequence(
     walk: Walk, made: Dependency, image: Any, path: str, users: list[dict[str, Any] | None]
 ) -> None:
     wanted: set[int] | None = set()
+    spare = set()
     if walk.frames is None:
         wanted = None
         walk.all_frames(made, walk.all_frames_because)
@@ -174,7 +175,8 @@ def _image_sequence(
         for user in users:
             if user is not None and wanted is not None:
                 wanted |= timing.image_frames(*walk.frames, **user)
-    walk.sequence(made, path, wanted)
+                spare.add(user["offset"])
+    walk.sequence(made, path, wanted, spare=spare)
 
 
 def _image_users() -> dict[Any, list[dict[str, Any] | None]]:
@@ -203,7 +205,7 @@ def _image_users() -> dict[Any, list[dict[str, Any] | None]]:
                     user = node
                 note(image, user, owner, tree)
     for texture in bpy.data.textures:
-        if texture.type == "IMAGE":
+        if isinstance(texture, bpy.types.ImageTexture):
             note(texture.image, texture.image_user, texture)
     for camera in bpy.data.cameras:
         for background in camera.background_images:

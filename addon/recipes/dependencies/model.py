@@ -91,8 +91,9 @@ class Dependency:
     where that is not possible: in a library (read-only), or with ``beside``, where Blender finds
     the folder by the .blend's name: ``blendcache_<name without .blend>`` beside it.
 
-    ``used`` is false when only a "fake user" keeps the data-block: nothing renders it. ``optional``:
-    a render does not need it (proxies, image output of Dynamic Paint), missing ones are not listed.
+    ``used`` is false when nothing renders it: only a "fake user" keeps the data-block, or the
+    modifier is switched off. ``optional``: a render does not need it (proxies, image output of
+    Dynamic Paint), and missing ones are not listed.
     ``note`` says in a sentence what is special, such as why all frames are taken.
     """
 

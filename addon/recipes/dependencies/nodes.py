@@ -34,7 +34,7 @@ def find(walk: Walk) -> None:
             _script(walk, camera, camera, "custom_filepath")
     for item in bpy.data.objects:
         for modifier in item.modifiers:
-            if modifier.type == "NODES" and modifier.node_group is not None:
+            if isinstance(modifier, bpy.types.NodesModifier) and modifier.node_group is not None:
                 _inputs(walk, item, modifier)
 
 

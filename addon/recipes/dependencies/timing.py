@@ -12,10 +12,8 @@ from collections.abc import Iterable
 def image_frames(
     first: int, last: int, *, start: int, duration: int, offset: int, cyclic: bool
 ) -> set[int]:
-    """Of an image sequence (``BKE_image_user_frame_get``).
-
-    Before its first frame Blender holds the number 0 + offset, which need not exist; the first one
-    is kept too.
+    """Of an image sequence. Before its start Blender asks for the number 0 + ``offset``, which is
+    often not there; after its end the last one is held.
     """
     if duration <= 0:
         return set()
@@ -24,7 +22,7 @@ def image_frames(
             return {offset + number for number in range(1, duration + 1)}
         return {offset + (frame - start) % duration + 1 for frame in range(first, last + 1)}
     low, high = first - start + 1, last - start + 1
-    low, high = min(max(low, 1), duration), min(max(high, 1), duration)
+    low, high = min(max(low, 0), duration), min(max(high, 0), duration)
     return {offset + number for number in range(low, high + 1)}
 
 

@@ -44,6 +44,7 @@ class Walk:
         self.asked = frames is not None
         self.found: dict[tuple[str, str, str | None, bool], Dependency] = {}
         self.known: set[str] = set()
+        self.rendered = True  # whether what is being looked at takes part in a render
         self._entries: dict[int, dict[str, FileEntry]] = {}
         self._user_map: dict[Any, set[Any]] | None = None
 
@@ -99,7 +100,7 @@ class Walk:
             self.found[key] = made
             self._entries[id(made)] = {}
         shown = item if holder is None else holder
-        made.used = made.used or not _only_kept(shown)
+        made.used = made.used or (self.rendered and not _only_kept(shown))
         for user in self._users(shown):
             if user not in made.users and len(made.users) < SHOWN_USERS:
                 made.users.append(user)
@@ -172,12 +173,17 @@ class Walk:
         return True
 
     def sequence(
-        self, made: Dependency, path: str, wanted: Collection[int] | None, *, lack: bool = True
+        self,
+        made: Dependency,
+        path: str,
+        wanted: Collection[int] | None,
+        *,
+        spare: Collection[int] = (),
     ) -> None:
         """Look for a sequence's files, ``path`` being one of them; ``wanted`` None: all there are.
 
-        A number that is wanted and not on the disk is missing, if ``lack``. A file without a number
-        in its name is one file.
+        A number that is wanted and not on the disk is missing, unless it is also ``spare``. A file
+        without a number in its name is one file.
         """
         folder, name = os.path.split(path)
         pieces = places.numbered(name)
@@ -194,7 +200,7 @@ class Walk:
             if number in on_disk:
                 found = os.path.join(there[0] if there else folder, on_disk[number])
                 self.put(made, [self.disk.entry(found, number, wanted=asked)])
-            elif lack:
+            elif number not in spare:
                 self.miss(made, [asked])
         if not numbers and wanted is None:
             self.miss(made, [path])
