@@ -18,6 +18,8 @@ from ...bridge.problems import Category, Problem, ProblemError
 
 _EEVEE = ("BLENDER_EEVEE", "BLENDER_EEVEE_NEXT")
 _QUALITY = ("JPEG", "WEBP", "JPEG2000", "AVIF")
+# Modules of classes that Blender itself brings (it also makes some when they are asked for).
+_BLENDERS = frozenset({"_bpy_types", "bpy", "bpy_types", "cycles"})
 # Where nodes may be that the artist's add-ons made.
 _TREES = ("materials", "worlds", "lights", "scenes", "textures", "linestyles")
 
@@ -210,9 +212,9 @@ def _module(cls: Any) -> str:
 
 
 def _engine_module(name: str) -> str | None:
-    """The add-on that brings this render engine; None for one that is built into Blender."""
+    """The add-on that brings this render engine; None for one that comes with Blender."""
     for cls in _subclasses(bpy.types.RenderEngine):
-        if getattr(cls, "bl_idname", None) == name:
+        if getattr(cls, "bl_idname", None) == name and _module(cls) not in _BLENDERS:
             return _module(cls)
     return None
 
@@ -226,8 +228,7 @@ def addon_nodes() -> list[dict[str, Any]]:
     made = {
         str(getattr(cls, "bl_idname", "") or cls.__name__): _module(cls)
         for cls in _subclasses(bpy.types.Node)
-        if cls.__module__.split(".")[0] not in {"_bpy_types", "bpy_types"}
-        and getattr(cls, "is_registered", False)
+        if _module(cls) not in _BLENDERS and getattr(cls, "is_registered", False)
     }
     if not made:
         return []

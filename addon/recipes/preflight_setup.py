@@ -187,12 +187,8 @@ def _frames(facts: Facts, reach: Reach, findings: Findings) -> None:
         )
         return
     asked = facts.frames_given
-    # What was captured is the artist's own range; whoever packs may have set the scene's anew.
-    here = facts.capture.get("scene") == scene.name
-    start = facts.capture.get("frame_start") if here else scene.frame_start
-    end = facts.capture.get("frame_end") if here else scene.frame_end
-    known = isinstance(start, int) and isinstance(end, int)
-    if asked and known and (frames.first < start or frames.last > end):
+    start, end = _own_range(facts)
+    if asked and (frames.first < start or frames.last > end):
         findings.add(
             "frames_outside",
             f"Some frames lie outside of the scene's own range, {start} to {end}.",
@@ -224,3 +220,10 @@ def _frames(facts: Facts, reach: Reach, findings: Findings) -> None:
             "For a still image, ask for one frame only.",
             fix=fix_by("open_output"),
         )
+
+
+def _own_range(facts: Facts) -> tuple[int, int]:
+    """The artist's own range, as captured; whoever packs may have set the scene's anew."""
+    known = facts.capture if facts.capture.get("scene") == facts.scene.name else {}
+    start = known.get("frame_start", facts.scene.frame_start)
+    return int(start), int(known.get("frame_end", facts.scene.frame_end))

@@ -62,6 +62,9 @@ def test_nothing_needs_to_be_selected(courier: Courier, scene: Any, tmp_path: Pa
     assert data["frames"] == "1-24x2" and data["engine"] == scene.render.engine
     assert data["view_layers"] == [{"name": "ViewLayer", "use": True}]
     assert data["nodes"] == [] and data["engine_module"] is None
+    scene.render.engine = "CYCLES"
+    data = capture.capture(bpy.context, tmp_path / "cycles", job=JOB, whole_scene=True)
+    assert (data["engine"], data["engine_module"]) == ("CYCLES", None)
     assert data["job"]["service"] == "renderjuice"
 
 
@@ -280,6 +283,8 @@ def test_an_add_ons_nodes_and_engine_are_named(
         if bpy.app.version < (5, 0):
             made.use_nodes = True
         made.node_tree.nodes.new("CourierTestGlow")
+        # Blender makes classes of its own nodes when somebody asks for them.
+        assert issubclass(bpy.types.ShaderNodeBsdfPrincipled, bpy.types.Node)
         scene.render.engine = "COURIER_TEST"
         capture = courier.part("addon.capture")
         data = capture.capture(bpy.context, tmp_path / "job", job=JOB, whole_scene=True)
