@@ -11,6 +11,7 @@ hostile file cannot make it loop.
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,7 @@ def check_media(
             return checker(source) if checker is not None else MediaFacts("")
     except Damaged as damage:
         raise _problem(shown, words, damage, path) from None
-    except (ValueError, IndexError, OverflowError, ZeroDivisionError) as error:
+    except (ValueError, LookupError, ArithmeticError, struct.error) as error:
         raise _problem(shown, words, Damaged(type(error).__name__), path) from None
     except OSError as error:
         raise ProblemError(
