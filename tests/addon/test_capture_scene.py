@@ -13,6 +13,9 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from bridge.blender import run_recipe  # noqa: E402
+from tests.support import scenes  # noqa: E402
+
 from .ui_support import Courier, cube  # noqa: E402
 
 JOB = {"id": "0" * 32, "name": "Shot", "service": "renderjuice", "options": {}}
@@ -280,6 +283,7 @@ def test_an_add_ons_nodes_and_engine_are_named(
         bpy.utils.register_class(cls)
     try:
         made = bpy.data.materials.new("Glowing")
+        scene.objects["Ofen"].data.materials.append(made)
         if bpy.app.version < (5, 0):
             made.use_nodes = True
         made.node_tree.nodes.new("CourierTestGlow")
@@ -297,6 +301,19 @@ def test_an_add_ons_nodes_and_engine_are_named(
     assert data["nodes"] == [{"idname": "CourierTestGlow", "module": module}]
     assert (data["engine"], data["engine_module"]) == ("COURIER_TEST", module)
     assert capture.scene_facts(bpy.context)["engine"] == "CYCLES"
+    # What the captured session knew comes back in the report of a Blender that does not know it.
+    params = {
+        "capture": str(tmp_path / "job" / "capture.json"),
+        "folder": str(tmp_path / "job"),
+        "output": str(tmp_path / "package"),
+        "report_only": True,
+    }
+    program = scenes.this_blender()
+    answer = run_recipe("pack_scene", params, workdir=tmp_path, program=program, timeout=240)
+    report = answer["report"]
+    assert (report["engine"], report["addons"]) == ("COURIER_TEST", ["glow"])
+    assert {"engine_addon", "addons"} <= {found["code"] for found in report["findings"]}
+    assert answer["blocked"] is False and answer["path"] is None
 
 
 def test_the_artists_session_stays_as_it_was(courier: Courier, scene: Any, tmp_path: Path) -> None:
