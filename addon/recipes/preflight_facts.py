@@ -14,7 +14,7 @@ from typing import Any
 
 import bpy
 
-from addon.recipes import versions
+from addon.recipes import preflight_engine, versions
 from bridge import frames as frame_ranges
 from bridge.frames import FrameRanges
 from bridge.problems import Problem, ProblemError
@@ -127,7 +127,13 @@ def saved_engine(scene: Any, capture: dict[str, Any]) -> str:
     """The engine that the artist chose. Blender without its add-on shows another in its place."""
     if capture.get("engine") and capture.get("scene") == scene.name:
         return str(capture["engine"])
-    return str(scene.render.engine)
+    shown = str(scene.render.engine)
+    if not bpy.data.filepath or scene.library is not None:
+        return shown
+    stored = preflight_engine.engines(bpy.data.filepath).get(scene.name, "")
+    # Blender's own engines were renamed over time; opening the file has seen to that.
+    own = not stored or stored == CYCLES or stored.startswith("BLENDER_")
+    return shown if own else stored
 
 
 def samples(scene: Any, engine: str) -> int | None:

@@ -218,6 +218,31 @@ def test_an_engine_that_this_blender_does_not_have(look: Look) -> None:
     assert look.codes(engine="CYCLES") == set(), "another was chosen"
 
 
+@pytest.mark.parametrize("compress", [False, True])
+def test_an_engine_that_only_the_file_names(look: Look, tmp_path: Path, compress: bool) -> None:
+    """Nobody captured the file, and Blender shows another engine in the missing one's place."""
+    from addon.recipes import preflight_engine
+
+    class Engine(bpy.types.RenderEngine):
+        bl_idname = "COURIER_PREFLIGHT"
+        bl_label = "Test"
+
+    path = tmp_path / "shot.blend"
+    bpy.utils.register_class(Engine)
+    look.scene.render.engine = "COURIER_PREFLIGHT"
+    look.scene.name = "Küche"
+    bpy.data.scenes.new("Other").render.engine = "CYCLES"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=compress)
+    bpy.utils.unregister_class(Engine)
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    assert preflight_engine.engines(path) == {"Küche": "COURIER_PREFLIGHT", "Other": "CYCLES"}
+    assert look.scene.render.engine != "COURIER_PREFLIGHT"
+    assert "COURIER_PREFLIGHT" in look.one("engine_addon", WARNING)["sentence"]
+    (tmp_path / "cut.blend").write_bytes(path.read_bytes()[:5000])
+    assert preflight_engine.engines(tmp_path / "cut.blend") == {}
+    assert preflight_engine.engines(tmp_path / "gone.blend") == {}
+
+
 def test_samples_and_denoiser(look: Look) -> None:
     cycles = look.scene.cycles
     cycles.samples = 8192
