@@ -12,7 +12,8 @@ import bpy
 
 from ..bridge.jobs import Job, State
 from ..bridge.paths import readable_bytes
-from . import fixing, interface
+from ..bridge.words import gpu_text
+from . import fixing, interface, render_plan
 from .imports import render_facts
 
 #: so many findings and facts are shown
@@ -28,6 +29,19 @@ def draw_reports(context: bpy.types.Context, layout: Any, job: Job) -> None:
         opened = job.blocked or job.state is State.AWAITING_APPROVAL
     _draw_preflight(context, layout, job, opened=opened)
     _draw_analysis(context, layout, job, opened=opened)
+
+
+def list_name(job: Job) -> str:
+    """The job's name, and whether it is less than a whole render."""
+    if job.options.get("check_only"):
+        return f"{job.name} (check)"
+    return f"{job.name} (test)" if job.options.get("test_frames") else job.name
+
+
+def minutes_so_far(job: Job) -> str:
+    """GPU minutes while it renders; "" while there are none."""
+    minutes = job.report.get("gpu_minutes")
+    return f"{gpu_text(minutes)} so far" if minutes else ""
 
 
 def draw_frames(context: bpy.types.Context, layout: Any, job: Job) -> None:
@@ -213,19 +227,18 @@ def _again(layout: Any, job: Job, frames: str, text: str, icon: str) -> None:
 
 
 def _start_text(job: Job) -> str:
-    if job.options.get("test_frames"):
-        return "Start Rendering Test Frames"
     count = _count(job)
-    return (
-        f"Start Rendering {count:,} Frame{'' if count == 1 else 's'}"
-        if count
-        else "Start Rendering"
-    )
+    if not count:
+        return "Start Rendering"
+    word = "Frame"
+    if job.options.get("test_frames"):
+        count, word = min(count, 3), "Test Frame"
+    return f"Start Rendering {render_plan.counted(count, word)}"
 
 
 def _all_text(job: Job) -> str:
     count = _count(job)
-    return f"Render All {count:,} Frames" if count else "Render All Frames"
+    return f"Render All {render_plan.counted(count)}" if count else "Render All Frames"
 
 
 def _count(job: Job) -> int:

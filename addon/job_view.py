@@ -34,11 +34,12 @@ _SHORT = {
 def draw_row(layout: Any, job: Job) -> None:
     """A row of the list: icon, name, and the state or how far it is."""
     split = layout.split(factor=0.64)
+    name = job_render_view.list_name(job)
     picture = thumbnails.icon_id(job.id)
     if picture and job.state is State.DONE:
-        split.label(text=job.name, icon_value=picture)
+        split.label(text=name, icon_value=picture)
     else:
-        split.label(text=job.name, icon=interface.state_icon(job))
+        split.label(text=name, icon=interface.state_icon(job))
     fraction = job.fraction if job.state in _MOVING else None
     if fraction is not None and not job.cancel_requested:
         split.progress(factor=fraction, text=f"{100 * fraction:.0f} %")
@@ -82,10 +83,13 @@ def _draw_state(context: bpy.types.Context, layout: Any, job: Job) -> None:
     facts = [f"{job.service.capitalize()}, {account}, {_when(job)}"]
     if job.state is State.DONE:
         said = "Imported into the scene" if job.imported_at is not None else "Done"
+        if job.options.get("check_only"):
+            said = "Checked; nothing was sent"
         cost = cost_line(job)
         facts.append(f"{said}; {cost}" if cost else said)
-    elif cost_line(job) and (job.state is State.FAILED or render_facts.is_render(job)):
-        facts.append(cost_line(job) + (" so far" if not job.state.terminal else ""))
+    elif job.state is State.FAILED or render_facts.is_render(job):
+        used = cost_line(job) if job.state.terminal else job_render_view.minutes_so_far(job)
+        facts += [used] if used else []
     for fact in facts:
         interface.wrapped(context, layout, fact, icon="BLANK1", indent=62)
     picture = thumbnails.icon_id(job.id)
@@ -95,7 +99,7 @@ def _draw_state(context: bpy.types.Context, layout: Any, job: Job) -> None:
         job_render_view.draw_frames(context, layout, job)
         return
     label = state_label(job)
-    told = job.state_text if job.state_text != label and job.state is not State.WAITING else ""
+    told = "" if job.state in (State.WAITING, State.QUEUED) else job.state_text
     if job.state is State.AWAITING_APPROVAL:
         nothing = "sent" if job.price is not None else "rendered"
         told = f"{agreement(job)} Nothing is {nothing} before you approve it."

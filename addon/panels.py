@@ -231,7 +231,7 @@ class SCENE_COURIER_PT_jobs(bpy.types.Panel):
             interface.wrapped(
                 context,
                 layout,
-                "Nothing has been sent yet. Press Send and go on working: the job appears here.",
+                "Nothing has been sent yet. What you send appears here; you can go on working.",
                 indent=62,
             )
             return

@@ -181,6 +181,8 @@ def test_progress_by_frames_and_minutes(courier: Courier, see: See) -> None:
     )
     assert (pytest.approx(47 / 120), "47 of 120 frames") in drawn.progress
     assert "18.4 GPU minutes so far" in drawn.text
+    drawn = see("queued", state_text="Checked; ready to render", report={"gpu_minutes": 0.0})
+    assert "Queued" in drawn.texts and "GPU minutes" not in drawn.text
 
 
 def frames(arrived: int, count: int, missing: str = "") -> dict[str, Any]:
@@ -219,7 +221,16 @@ def test_after_test_frames_all_can_follow(courier: Courier, see: See) -> None:
     drawn = see("done", options={"test_frames": True}, **more)
     given = drawn.button("scene_courier.render_again", "Render All 120 Frames")[3]
     assert given["frames"] == ""
+    assert "Kitchen (test)" in drawn.texts
+    drawn = see(
+        "awaiting_approval",
+        options={"test_frames": True},
+        report=preflight(),
+        waiting_reason="person",
+    )
+    assert drawn.has("scene_courier.approve_job", "Start Rendering 3 Test Frames")
     drawn = see("done", options={"check_only": True}, report=preflight(NOTE))
+    assert "Kitchen (check)" in drawn.texts and "Checked; nothing was sent" in drawn.text
     assert drawn.has("scene_courier.render_again", "Send and Render")
     assert not drawn.has("scene_courier.import_job") and "1 note" in drawn.text
 

@@ -479,3 +479,30 @@ def test_adopt(courier: Courier, render: Any, tmp_path: Any) -> None:
         adopt(name="hero shot", **given)
     with pytest.raises(RuntimeError, match="cannot be followed"):
         adopt(service="renderjuice", account="sandbox", remote_id=" ")
+
+
+def test_drawing_reads_no_store_and_no_disk(courier: Courier, render: Any) -> None:
+    import sys
+
+    report = {"preflight": {"findings": [], "frames": {"count": 3}}, "gpu_minutes": 1.0}
+    with courier.store() as store:
+        job = store.insert_job(courier.job(state="done", service="renderjuice", report=report))
+    courier.look()
+    courier.now.active_id = job.id
+    render.frames, render.use_samples = "1-7,x", True
+    courier.now.store.close()  # any question to the store would raise from here on
+    touched: list[str] = []
+    watching = [True]
+
+    def hook(name: str, arguments: tuple[Any, ...]) -> None:
+        if watching[0] and name in {"open", "os.listdir", "os.scandir", "sqlite3.connect"}:
+            touched.append(f"{name} {arguments[:1]}")
+
+    sys.addaudithook(hook)
+    try:
+        for panel in (SEND, "SCENE_COURIER_PT_jobs", REMOTE):
+            draw(panel)
+    finally:
+        watching[0] = False
+        courier.now.store = None
+    assert touched == []
