@@ -239,7 +239,7 @@ class _Handle:
     def seek(self, offset: int, whence: int = 0) -> int:
         base = (0, self._place, self._source.size)[whence]
         if base + offset < 0:
-            raise OSError("before the beginning")
+            raise Damaged("a directory that makes no sense")
         self._place = base + offset
         return self._place
 
