@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import renderjuice_config, renderjuice_outputs, renderjuice_ways
-from .renderjuice_files import CONTENT_TYPES, Signer
-from .renderjuice_hook import EVENT, Hook, checked_url
+from .renderjuice_files import CONTENT_TYPES
+from .renderjuice_hook import Hook, checked_url, event
 from .renderjuice_jobs import ENDS, STATUSES, Render, RenderStore
 from .renderjuice_prune import Pruner
 from .renderjuice_runner import RenderRunner
 from .renderjuice_storage import Storage
+from .signed import Signer
 from .uploads import read_json
 from .wire import HttpError, Request, Response, json_response
 
@@ -374,20 +375,13 @@ class Renderjuice:
             if record.private.get("fate", {}).get("purge"):
                 self.purge(record.id)
             else:
-                self.hook.send(record.id, lambda: self._event(record))
+                ways = {**self.ways(), "omit": []}
+                self.hook.send(
+                    record.id,
+                    lambda: event(record.doc, record.private["completed_at"],
+                                  self._offered(record, ways)["frames"]),
+                )  # fmt: skip
         self._pruner.prune()
-
-    def _event(self, record: Render) -> dict[str, Any]:
-        """The webhook's payload; ``outputs`` is left out when there are no frames."""
-        event: dict[str, Any] = {
-            "event": EVENT,
-            "status": "completed",
-            "jobId": record.id,
-            "workspaceId": record.doc["workspaceId"],
-            "completedAt": record.private["completed_at"],
-        }
-        frames = self._offered(record, {**self.ways(), "omit": []})["frames"]
-        return {**event, "outputs": {"frames": frames}} if frames else event
 
     def observe(self, request: Request, path: str) -> Response:
         """``/_sandbox/renderjuice``: PUT /webhook {"url"}, POST /jobs/{id}/purge, GET /webhooks."""

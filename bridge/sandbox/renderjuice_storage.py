@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import renderjuice_outputs
-from .renderjuice_files import MAX_UPLOAD, Signer, quoted, receive
+from .renderjuice_files import MAX_UPLOAD, receive
 from .renderjuice_jobs import RenderStore
+from .signed import Signer, quoted
 from .wire import HttpError, Request, Response, xml_error
 
 if TYPE_CHECKING:
