@@ -57,6 +57,18 @@ def checked_url(url: str) -> str:
     return url
 
 
+def event(job: dict[str, Any], completed_at: str, frames: list[str]) -> dict[str, Any]:
+    """The payload of a completed job; ``outputs`` is left out when there are no frames."""
+    told = {
+        "event": EVENT,
+        "status": "completed",
+        "jobId": job["id"],
+        "workspaceId": job["workspaceId"],
+        "completedAt": completed_at,
+    }
+    return {**told, "outputs": {"frames": frames}} if frames else told
+
+
 class Hook:
     """Posts events on a thread of its own. ``ways`` are asked at each attempt.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -76,8 +77,12 @@ class BlenderRenderer:
         """The Blender for a file. Raises ProblemError: INPUT for no .blend, BLENDER for none."""
         wanted = saved_by(blend)
         if self._program is None:
-            with contextlib.suppress(ProblemError):
+            try:
                 self._program = find_blender()
+            except ProblemError:
+                # What somebody named wrongly is told, not replaced.
+                if os.environ.get("SCENE_COURIER_BLENDER", "").strip():
+                    raise
         programs = [self._program] if self._program else []
         for executable in self._others():
             with contextlib.suppress(ProblemError):
@@ -119,6 +124,7 @@ class BlenderRenderer:
         frames = [
             {"frame": item["frame"], "path": str(work.output / item["files"][0]["path"])}
             for item in result["frames"]
+            if item["files"]
         ]
         if len(frames) < 2:
             return None

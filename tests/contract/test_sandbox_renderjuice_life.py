@@ -7,6 +7,8 @@ import base64
 import hashlib
 import hmac
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from bridge import launch
 from bridge.problems import Category, ProblemError
 from bridge.sandbox import Sandbox, renderjuice_hook, renderjuice_prune
 from bridge.sandbox.renderjuice_canned import TINY_BLEND, CannedRenderer
 from bridge.sandbox.renderjuice_work import BlenderRenderer
+from tests.support.cli import command, environment, run
 
 from .conftest import MakeBox
 from .juice import Juice
@@ -392,6 +396,36 @@ def test_the_address_of_events_is_remembered_and_can_be_set_from_outside(
             renderjuice_hook.checked_url(url)
 
 
+def test_the_command_line_and_jobs_start_both_services(home: Path, ear: Ear) -> None:
+    env = environment(home, SCENE_COURIER_BLENDER=sys.executable)
+    with subprocess.Popen(
+        command("sandbox", "--json", "--renderjuice-webhook", ear.url),
+        env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as served:  # fmt: skip
+        assert served.stdout is not None
+        try:
+            address = json.loads(served.stdout.readline())
+        finally:
+            served.terminate()
+    assert set(address) == {"rigyd", "renderjuice"}
+    assert address["renderjuice"]["base_url"].endswith("/renderjuice/api/external/v1")
+    assert address["renderjuice"]["webhook_secret"].startswith("whsec_")
+    said = run("sandbox", "--json", "--renderjuice-webhook", "https://example.com/", env=env)
+    assert said.code == 2 and "this computer only" in said.json["problem"]["sentence"]
+
+
+def test_the_sandbox_that_a_job_starts_serves_both(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCENE_COURIER_BLENDER", sys.executable)
+    known = launch.ensure_sandbox(home)
+    entry = known["renderjuice"]
+    assert entry["api_key"].startswith("RJ-") and "rigyd" in known
+    bearer = {"Authorization": f"Bearer {entry['api_key']}"}
+    answer = requests.get(f"{entry['base_url']}/jobs", headers=bearer, timeout=30)
+    assert answer.json()["jobs"] == []
+
+
 # -- the Blender that fits -------------------------------------------------------------------------
 
 
@@ -424,6 +458,9 @@ def test_a_scene_is_rendered_by_the_blender_that_fits_it(
         blend = tmp_path / f"{saved}.blend"
         blend.write_bytes(head + bytes(64))
         assert renderer.program_for(blend).executable == programs[fits[saved]]
+    monkeypatch.setenv("SCENE_COURIER_BLENDER", str(tmp_path / "missing"))
+    with pytest.raises(ProblemError, match="not there"):
+        BlenderRenderer(known=folder / "blenders.json").program_for(tmp_path / "4.2.blend")
     (tmp_path / "x.blend").write_bytes(b"PK\x03\x04")
     with pytest.raises(ProblemError, match="not a Blender file"):
         renderer.program_for(tmp_path / "x.blend")
