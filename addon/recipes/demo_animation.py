@@ -50,7 +50,8 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     # Saved early, so that what follows can be stored by relative paths.
     bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=True)
     names = ["Robot", *(name for name, *_ in _AROUND)]
-    with bpy.data.libraries.load(str(library), link=True, relative=True) as (_, wanted):
+    libraries: Any = bpy.data.libraries
+    with libraries.load(str(library), link=True, relative=True) as (_, wanted):
         wanted.collections = names
     table = _table(_terrazzo(folder / "textures" / "terrazzo.png"))
     _turn(table)

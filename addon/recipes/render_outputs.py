@@ -164,12 +164,19 @@ class Outputs:
     def compositor(self) -> list[dict[str, Any]]:
         """Everything that the compositor's File Output nodes wrote, now or before."""
         found = []
+        suffixes = {
+            view.file_suffix: view.name
+            for view in self._scene.render.views
+            if view.name in self.views()
+        }
         for path in sorted(_files(self.folder / COMPOSITOR)):
             node = path.relative_to(self.folder / COMPOSITOR).parts[0]
+            views = [name for suffix, name in suffixes.items() if path.stem.endswith(suffix)]
             found.append(
                 {
                     "path": self.relative(path),
                     "node": self.nodes.get(node, node),
+                    "view": views[0] if views else "",
                     "bytes": path.stat().st_size,
                 }
             )

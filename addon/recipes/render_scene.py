@@ -9,7 +9,8 @@
      "preview": path of a small .jpg of the middle frame, or absent}
     ->
     {"frames": [{"frame": 1, "files": [{"path": "frames/shot_0001.png", "view": "", "bytes": n}]}],
-     "compositor": [{"path": "compositor/<node>/Image0001.exr", "node": name, "bytes": n}],
+     "compositor": [{"path": "compositor/<node>/Image0001.exr", "node": name, "view": "",
+                     "bytes": n}],
      "rendered": n, "kept": n (were there before), "seconds": time spent rendering,
      "finalConfig": {...} what was really used, in the same names,
      "color": {...}      how an unmanaged frame is to be shown (for ``make_video``),
@@ -55,10 +56,10 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     notes = render_settings.apply(scene, config, str(params.get("device") or "CPU"))
     scene_file.require_picture(scene)
     outputs = Outputs(scene, Path(params["output"]))
-    todo = [frame for frame in frames if not outputs.present(frame)]
-    kept, spent = len(frames) - len(todo), 0.0
-    clock = _Clock(scene)
+    clock, spent = _Clock(scene), 0.0
     try:
+        todo = [frame for frame in frames if not outputs.present(frame)]
+        kept = len(frames) - len(todo)
         for done, frame in enumerate(todo, kept):
             told: dict[str, Any] = {"frame": frame, "done": done, "total": len(frames)}
             progress(done / len(frames), f"Rendering frame {frame}", {**told, "begun": True})
@@ -93,13 +94,14 @@ def _render(scene: Any, frame: int, outputs: Outputs) -> None:
     """
     # From 5.0 on an animation's range can be given, and File Output nodes number their files only
     # in an animation.
-    ranged = "frame_start" in bpy.ops.render.render.get_rna_type().properties
+    operator: Any = bpy.ops.render.render
+    ranged = "frame_start" in operator.get_rna_type().properties
     outputs.aim(frame, still=not ranged)
     order: dict[str, Any] = {"write_still": True}
     if ranged:
         order = {"animation": True, "frame_start": frame, "frame_end": frame}
     try:
-        answer: Any = bpy.ops.render.render(scene=scene.name, **order)
+        answer = operator(scene=scene.name, **order)
         why = "" if "FINISHED" in answer else f"Blender answered {answer}"
     except RuntimeError as error:
         why = str(error).strip() or "RuntimeError"

@@ -311,6 +311,8 @@ def refusals(folder: Path) -> dict[str, Any]:
     scene.camera = None
     blind = save(folder / "blind")
     start(1)
+    bpy.context.scene.render.filepath = "//{no_such_word}_"
+    template = save(folder / "template")
     damaged = folder / "damaged.blend"
     damaged.write_bytes(blend.read_bytes()[:9000])
     newer = folder / "newer.blend"
@@ -318,6 +320,7 @@ def refusals(folder: Path) -> dict[str, Any]:
     facts = {}
     for name, path, config in (
         ("camera", blind, {}),
+        ("template", template, {}),
         ("damaged", damaged, {}),
         ("newer", newer, {}),
         ("engine", blend, {"renderEngine": "LUXCORE"}),

@@ -172,6 +172,15 @@ def test_what_cannot_be_rendered_is_refused_in_words(
     assert problem["hint"]
 
 
+def test_a_variable_that_blender_does_not_know_is_refused(facts: dict[str, Any]) -> None:
+    problem = facts["refusals"]["template"]
+    if facts["version"] < [4, 5]:  # braces mean nothing there
+        assert problem == {}
+    else:
+        assert problem["category"] == "input"
+        assert "output path" in problem["sentence"]
+
+
 def test_a_failing_frame_names_itself_and_those_before_stay(facts: dict[str, Any]) -> None:
     found = facts["failing_frame"]
     assert found["problem"]["sentence"] == "Frame 3 could not be rendered."
