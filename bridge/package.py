@@ -65,9 +65,7 @@ def _package(flow: Flow, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     if not _slot.acquire(blocking=False):
         raise Later(0.5, state_text="Another job is being packaged")
     try:
-        return dict(
-            flow.step("package", make, state=State.PACKAGING, text="Starting Blender")
-        )
+        return dict(flow.step("package", make, state=State.PACKAGING, text="Starting Blender"))
     finally:
         _slot.release()
 
@@ -130,9 +128,7 @@ def _pack(flow: Flow, max_bytes: int) -> dict[str, Any]:
     }
 
 
-def pack_params(
-    options: dict[str, Any], output: Path, name: str, max_bytes: int
-) -> dict[str, Any]:
+def pack_params(options: dict[str, Any], output: Path, name: str, max_bytes: int) -> dict[str, Any]:
     """What recipe ``pack_scene`` is told: a job's options, the folder and name of the package."""
     params: dict[str, Any] = {
         "output": str(output),
@@ -158,7 +154,8 @@ def blocked(report: dict[str, Any]) -> ProblemError:
     """The problem of a scene whose check found what would break the render."""
     stops = [one for one in report.get("findings") or [] if one.get("severity") == "blocking"]
     first = stops[0] if stops else {}
-    more = f" And {len(stops) - 1} more." if len(stops) > 1 else ""
+    count = len(stops) - 1
+    more = f" {count} more finding{'s' * (count > 1)} like it." if count else ""
     return ProblemError(
         Category.INPUT,
         f"{first.get('sentence') or 'The scene cannot be rendered like this.'}{more}",

@@ -155,17 +155,18 @@ def _fetch_preview(flow: Flow, client: RenderjuiceClient, job: Mapping[str, Any]
 def failed(flow: Flow, job: Mapping[str, Any], what: str) -> ProblemError:
     """Why the service failed the job, in its own words."""
     reason = job.get("failedReason")
-    told = ""
+    told = kind = ""
     if isinstance(reason, dict):
-        told = ": ".join(str(reason[key]) for key in ("name", "type", "message") if reason.get(key))
+        told = str(reason.get("name") or reason.get("message") or "")
+        kind = str(reason.get("type") or "")
     elif isinstance(reason, str):
         told = reason
     who = "The sandbox" if flow.job.sandboxed else "Renderjuice"
     return ProblemError(
         Category.REMOTE,
-        f"{who} could not {what}: {told or 'no reason given'}",
+        f"{who} could not {what}: {told or kind or 'no reason given'}",
         "Change what it names and send the scene again; retry sends the same scene once more.",
-        f"job {job.get('id')}, status {job.get('status')}",
+        f"job {job.get('id')}, status {job.get('status')}, {kind or 'no type'}",
     )
 
 
