@@ -106,7 +106,7 @@ def _draw_what(
     elif made.frames is not None:
         text = render_plan.counted(made.count, "frame")
         if settings.frames.strip():
-            text += f" of {facts['frames']}"
+            text = f"{made.count:,} instead of {facts['frame_count']:,} frames"
         part = column.split(factor=0.4)
         part.label(text="")
         part.label(text=text)

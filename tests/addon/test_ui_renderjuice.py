@@ -126,7 +126,7 @@ def test_frames_that_cannot_be_read(courier: Courier, render: Any, text: str, sa
     render.frames = "1-100x10, 200"
     drawn = draw(SEND)
     assert main_button(drawn)[0] == "Render 11 Frames in the Sandbox"
-    assert "11 frames of 1-120" in drawn.text
+    assert "11 instead of 120 frames" in drawn.text
 
 
 def test_a_range_that_ends_before_it_begins_is_the_scenes_own(
