@@ -117,20 +117,6 @@ def _rename_elements() -> None:
                         element.filename = safe_name(element.filename)
 
 
-def rewrite_libraries(layout: Layout, blend: str) -> None:
-    """All libraries, those that are linked by others too: Blender recognises them by their path."""
-    values = []
-    for library in bpy.data.libraries:
-        path = os.path.normpath(bpy.path.abspath(library.filepath, library=library.parent))
-        known = next(
-            (at for one, at in layout.libraries.items() if blocks.same_file(one, path)), None
-        )
-        if known is not None:
-            values.append((library, "//" + os.path.relpath(known, os.path.dirname(blend) or ".")))
-    for library, value in values:
-        library.filepath = value.replace(os.sep, "/")
-
-
 def unchanged(dependencies: Sequence[Dependency], before: Sequence[Dependency]) -> list[str]:
     """Of a scan after the rewriting: what the open file still names as it did ``before``."""
     old = {(item.kind, item.value) for item in own(before)}

@@ -157,8 +157,8 @@ def _plan(
         chosen, why = "zip", "A ZIP was asked for."
     elif mode == "blend":
         chosen, why, refused = "blend", "One .blend was asked for.", obstacle
-    elif obstacle:
-        chosen, why = "zip", obstacle
+    elif obstacle or (drawback := pack_blend.drawback(found)):
+        chosen, why = "zip", obstacle or drawback
     elif layout.files:
         chosen, why = "blend", "Everything fits into one .blend."
     else:

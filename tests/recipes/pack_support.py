@@ -67,7 +67,7 @@ def names(package: Path) -> list[str]:
 def new_scene(path: Path) -> Any:
     """An empty scene, saved at ``path``, with a camera that looks down at the origin."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.read_homefile(use_empty=True)
     scene: Any = bpy.context.scene
     scene.render.engine = "CYCLES"
     scene.cycles.samples = 1
@@ -86,10 +86,12 @@ def new_scene(path: Path) -> Any:
     return scene
 
 
-def picture(path: Path, colour: tuple[float, float, float], size: int = 4) -> Path:
-    """Write a picture of one colour."""
+def picture(
+    path: Path, colour: tuple[float, float, float], size: int = 4, *, deep: bool = False
+) -> Path:
+    """Write a picture of one colour; ``deep``: with 16 bits for each channel."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = bpy.data.images.new("made", size, size)
+    image = bpy.data.images.new("made", size, size, float_buffer=deep)
     image.pixels.foreach_set([*colour, 1.0] * (size * size))
     image.filepath_raw = str(path)
     image.file_format = "OPEN_EXR" if path.suffix == ".exr" else "PNG"
@@ -144,21 +146,28 @@ def save(path: Path) -> Path:
     return path
 
 
-def render(blend: Path, frame: int, target: Path) -> Any:
-    """Open a file as a farm does and render one frame; the pixels as an array."""
+def render(blend: Path, frame: int, target: Path, scene: str | None = None) -> Any:
+    """Open a file as a farm does and render one frame; the pixels, (height, width, 4)."""
     bpy.ops.wm.open_mainfile(filepath=str(blend), load_ui=True, use_scripts=False)
-    scene: Any = bpy.context.scene
-    scene.frame_set(frame)
-    settings = scene.render.image_settings
-    if hasattr(settings, "media_type"):
-        settings.media_type = "IMAGE"
-    settings.file_format = "OPEN_EXR"
-    settings.color_mode = "RGBA"
-    scene.render.filepath = str(target)
+    chosen: Any = bpy.context.scene if scene is None else bpy.data.scenes[scene]
+    bpy.context.window.scene = chosen
+    chosen.render.compositor_device = "CPU"
+    chosen.frame_set(frame)
+    chosen.render.image_settings.file_format = "PNG"
+    chosen.render.filepath = str(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    bpy.ops.render.render(write_still=True)
+    bpy.ops.render.render(write_still=True, scene=chosen.name)
     image = bpy.data.images.load(str(target))
-    values = numpy.empty(image.size[0] * image.size[1] * 4, dtype=numpy.float32)
+    width, height = image.size
+    values = numpy.empty(width * height * 4, dtype=numpy.float32)
     image.pixels.foreach_get(values)
     bpy.data.images.remove(image)
-    return values.reshape(-1, 4)
+    return values.reshape(height, width, 4)
+
+
+def differing(one: Any, other: Any) -> list[tuple[int, int]]:
+    """The cells (column, row from above, of 8 x 4) in which two pictures differ."""
+    rows, columns = numpy.nonzero((one != other).any(axis=2))
+    cells = {(int(x) * 8 // one.shape[1], 3 - int(y) * 4 // one.shape[0])
+             for x, y in zip(columns, rows, strict=True)}  # fmt: skip
+    return sorted(cells)

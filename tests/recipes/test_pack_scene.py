@@ -29,7 +29,7 @@ GIB = 1024**3
 @pytest.fixture(autouse=True)
 def _clean_slate() -> Iterator[None]:
     yield
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.read_homefile(use_empty=True)
 
 
 def _textured(tmp_path: Path, *names: str) -> Path:
@@ -484,7 +484,7 @@ def test_a_read_only_project_is_packed(tmp_path: Path, small_disk: Path) -> None
     subprocess.run(command, check=True, capture_output=True)
     answer = lab.pack(small_disk / "project" / "s.blend", tmp_path / "out")
     assert len(lab.names(Path(answer["path"]))) == 4
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.read_homefile(use_empty=True)
 
 
 def test_progress_tells_how_far_it_is(tmp_path: Path) -> None:
