@@ -188,3 +188,12 @@ def look() -> Iterator[Look]:
 
     yield animated_scene()
     bpy.ops.wm.read_homefile(use_empty=True)
+
+
+@pytest.fixture(scope="session")
+def dependency_scene(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """(folder, facts) of the scene with every kind of external file, made once; read-only."""
+    from tests.support import dependency_scene as scene
+
+    folder = tmp_path_factory.mktemp("every kind")
+    return folder, scene.build(folder)

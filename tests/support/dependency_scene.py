@@ -450,6 +450,7 @@ class Maker:
         )  # fmt: skip
         stage.write_text(STAGE, encoding="ascii")
         exchanged(item, lambda: bpy.ops.wm.usd_import(filepath=str(stage)))
+        bpy.data.cache_files["stage.usda"].filepath = "//cache/stage.usda"
         self.need("usd", stage, layer)
 
         item = self.plane("mesh cache", self.material("mesh cache"))

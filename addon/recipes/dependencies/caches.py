@@ -141,15 +141,15 @@ def _ocean(walk: Walk, item: Any, modifier: Any) -> None:
     names = re.compile(r"^(?:disp|normal|foam|spray|spray_inverse)_-?\d+\.exr$")
     timed = not animated(item, "time")
 
-    def choose(all_names: list[str]) -> set[str]:
+    def choose(all_names: list[str]) -> dict[str, int]:
         own = {name: places.number(name) or 0 for name in all_names if names.match(name)}
         if walk.frames is None or not timed:
-            return set(own)
+            return own
         first, last = walk.frames
         start = int(modifier.frame_start)
         low, high = max(first, start), max(last, start)
         picked = timing.around(own.values(), min(low, modifier.frame_end), high)
-        return {name for name, frame in own.items() if frame in picked}
+        return {name: frame for name, frame in own.items() if frame in picked}
 
     if not walk.tree(made, choose):
         walk.miss(made, [made.path])
@@ -182,7 +182,7 @@ def _point_cache(
         setter=assign(cache, "filepath") if external else None,
     )
 
-    def choose(names: list[str]) -> set[str]:
+    def choose(names: list[str]) -> dict[str, int]:
         own: dict[str, int] = {}
         for name in names:
             match = _POINT.match(name)
@@ -219,12 +219,12 @@ def _beside_blend(walk: Walk, owner: Any, cache: Any) -> str:
     return places.normal(os.path.join(folder, "blendcache_" + os.path.splitext(name)[0]))
 
 
-def _until(walk: Walk, own: dict[str, int]) -> set[str]:
+def _until(walk: Walk, own: dict[str, int]) -> dict[str, int]:
     """Names whose frame is not after the range: a simulation is read from its first frame on."""
     if walk.frames is None:
-        return set(own)
+        return own
     picked = timing.until(set(own.values()), walk.frames[1])
-    return {name for name, frame in own.items() if frame in picked}
+    return {name: frame for name, frame in own.items() if frame in picked}
 
 
 def _fluid(walk: Walk, item: Any, modifier: Any) -> None:
@@ -244,13 +244,14 @@ def _fluid(walk: Walk, item: Any, modifier: Any) -> None:
     if shifted:
         walk.all_frames(made, "All frames are taken, since its time is shifted.")
 
-    def choose(names: list[str]) -> set[str]:
+    def choose(names: list[str]) -> dict[str, int | None]:
         own: dict[str, int] = {}
         for name in names:
             match = _FLUID.match(name.rpartition("/")[2])
             if match is not None:
                 own[name] = int(match["frame"])
-        return set(names) if shifted else set(names) - set(own) | _until(walk, own)
+        rest = dict.fromkeys(name for name in names if name not in own)
+        return {**rest, **(own if shifted else _until(walk, own))}
 
     count = walk.tree(made, choose, inner=_FLUID_FOLDERS)
     if not count:
@@ -328,35 +329,37 @@ def _bake(
 ) -> None:
     made = walk.add("nodes_bake", item, value, path=path, folder=True, setter=setter)
 
-    def choose(names: list[str]) -> set[str]:
+    def choose(names: list[str]) -> dict[str, int | None]:
         return _baked_frames(walk, made, names)
 
     if not walk.tree(made, choose, inner=inner):
         walk.miss(made, [made.path])
 
 
-def _baked_frames(walk: Walk, made: Dependency, names: list[str]) -> set[str]:
+def _baked_frames(walk: Walk, made: Dependency, names: list[str]) -> dict[str, int | None]:
     """The frames' descriptions, and the blobs that these name."""
-    if walk.frames is None:
-        return set(names)
-    chosen: set[str] = set()
     groups: dict[str, dict[str, int]] = {}
     for name in names:
         if match := _BAKED.match(name):
             groups.setdefault(name.partition("meta/")[0], {})[name] = int(match["frame"])
+    chosen: dict[str, int | None] = {}
+    for name in names:
+        if not any(name.startswith((f"{prefix}meta/", f"{prefix}blobs/")) for prefix in groups):
+            chosen[name] = None
     for prefix, frames in groups.items():
-        picked = timing.around(set(frames.values()), *walk.frames)
-        metas = [name for name, frame in frames.items() if frame in picked]
+        picked = set(frames.values())
+        if walk.frames is not None:
+            picked = timing.around(picked, *walk.frames)
+        metas = {name: frame for name, frame in frames.items() if frame in picked}
         blobs = set()
-        for name in metas:
+        for name in metas if walk.frames is not None else ():
             blobs |= _blobs(walk, os.path.join(made.path, *PurePath(name).parts))
-        chosen |= set(metas)
+        chosen.update(metas)
         for name in names:
-            if name.startswith(prefix) and name.rpartition("/")[2] in blobs:
-                chosen.add(name)
-    folders = tuple(groups)
-    rest = {name for name in names if not name.startswith(folders)} if all(folders) else set()
-    return chosen | rest
+            needed = walk.frames is None or name.rpartition("/")[2] in blobs
+            if needed and name.startswith(f"{prefix}blobs/"):
+                chosen[name] = None
+    return chosen
 
 
 def _blobs(walk: Walk, path: str) -> set[str]:

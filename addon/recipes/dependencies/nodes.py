@@ -123,7 +123,7 @@ def _inputs(walk: Walk, item: Any, modifier: Any) -> None:
 def _imported(
     walk: Walk, owner: Any, value: str, setter: Setter, what: str, *, relative_to: Any = None
 ) -> None:
-    path = walk.place(value, relative_to or owner, moved=False)
+    path = walk.place(value, relative_to or owner, moved=None)
     extension = os.path.splitext(path)[1].lower()
     kind = {".vdb": "volume", ".abc": "alembic", ".usd": "usd"}.get(extension, "other")
     made = walk.add(kind, owner, value, path=path, setter=setter)
@@ -138,7 +138,7 @@ def _imported(
 
 def _formatted(walk: Walk, owner: Any, value: str, setter: Setter) -> None:
     """A path in which a node puts numbers, say the frame: every file whose name fits is taken."""
-    path = walk.place(value, owner, moved=False)
+    path = walk.place(value, owner, moved=None)
     folder, name = os.path.split(path)
     if not _FIELD.search(name) or _FIELD.search(folder):
         return

@@ -8,7 +8,7 @@ tells it what it finds.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,24 +50,25 @@ class Walk:
 
     # What is referred to
 
-    def folder_of(self, item: Any, *, moved: bool = True) -> str:
-        """The folder that ``//`` means in a data-block. ``moved``: saving a copy elsewhere
-        rewrites this kind of path; if it does not, the artist's own folder counts.
+    def place(self, value: str, item: Any, *, moved: bool | None = True) -> str:
+        """A stored path of a data-block, absolute and normal, as Blender understands it.
+
+        ``moved`` says whether Blender rewrites this kind of path when a copy is saved elsewhere. If
+        it does not, ``//`` still means the artist's own folder; None: some versions do.
         """
         library = blocks.library_path(item)
+        folders = [self.here if moved is not False else self.original]
         if library is not None:
-            return os.path.dirname(library)
-        return self.here if moved else self.original
-
-    def place(self, value: str, item: Any, *, moved: bool = True) -> str:
-        """A stored path of a data-block, absolute and normal, as Blender understands it."""
-        path = places.resolve(value, self.folder_of(item, moved=moved))
+            folders = [os.path.dirname(library)]
+        elif moved is not True:
+            folders.append(self.original if moved is None else self.here)
         reference = getattr(item.override_library, "reference", None)
-        if reference is not None and places.is_relative(value) and self.disk.find(path) is None:
-            there = places.resolve(value, self.folder_of(reference))
-            if self.disk.find(there) is not None:
-                return there
-        return path
+        if library is None and reference is not None:
+            folders.append(os.path.dirname(blocks.library_path(reference) or ""))
+        close = [places.resolve(value, folder) for folder in dict.fromkeys(folders)]
+        if len(close) > 1 and places.is_relative(value):
+            return next((path for path in close if self.disk.find(path)), close[0])
+        return close[0]
 
     def add(
         self,
@@ -223,12 +224,13 @@ class Walk:
     def tree(
         self,
         made: Dependency,
-        choose: Callable[[list[str]], Collection[str]] | None = None,
+        choose: Callable[[list[str]], Mapping[str, int | None]] | None = None,
         *,
         inner: Iterable[str] = ("",),
     ) -> int:
         """Take a folder's files, deeply: all, or those that ``choose`` picks from the relative
-        names. ``inner`` names the folders in it to look at. Returns how many files there are.
+        names and gives a frame. ``inner`` names the folders in it to look at. Returns how many
+        files there are.
         """
         there = self.disk.find(made.path)
         if there is None or not self.disk.is_folder(there[0]):
@@ -240,12 +242,12 @@ class Walk:
                 ((f"{name}/" if name else "") + relative, path)
                 for relative, path in self.disk.tree(start)
             )
-        chosen = set(found if choose is None else choose(sorted(found)))
+        chosen = dict.fromkeys(found) if choose is None else choose(sorted(found))
         made.total = max(made.total, len(found))
         for relative in sorted(chosen):
             asked = os.path.join(made.path, *relative.split("/"))
-            number = places.number(relative.rpartition("/")[2])
-            self.put(made, [self.disk.entry(found[relative], number, wanted=asked)])
+            frame = chosen[relative]
+            self.put(made, [self.disk.entry(found[relative], frame, wanted=asked)])
         return len(found)
 
     def entries(self, made: Dependency) -> list[FileEntry]:
