@@ -165,9 +165,7 @@ def _piece(piece: str, number: int, place: int) -> range:
     said = piece.strip()
     where = f"part {number}, at character {place + 1}"
     if not said:
-        raise ProblemError(
-            Category.INPUT, f"Part {number} of the frames is empty.", EXAMPLE, where
-        )
+        raise ProblemError(Category.INPUT, f"Part {number} of the frames is empty.", EXAMPLE, where)
     match = _PIECE.fullmatch(said.translate(_DASHES))
     if match is None:
         raise ProblemError(
@@ -211,7 +209,7 @@ def _frame(digits: str, where: str) -> int:
 def of(numbers: Iterable[int]) -> FrameRanges:
     """These frames, in any order, repeated or not. ValueError outside of Blender's bounds."""
     ordered = sorted(set(numbers))
-    if ordered and not (LOWEST <= ordered[0] and ordered[-1] <= HIGHEST):
+    if ordered and not (ordered[0] >= LOWEST and ordered[-1] <= HIGHEST):
         raise ValueError("a frame outside of Blender's bounds")
     return FrameRanges(_joined((number, number) for number in ordered))
 
@@ -225,7 +223,7 @@ def from_scene(start: int, end: int, step: int = 1) -> FrameRanges:
             "Set the start and the end in the Output properties.",
             f"{start} to {end}",
         )
-    if not (LOWEST <= start and end <= HIGHEST):
+    if not (start >= LOWEST and end <= HIGHEST):
         raise ProblemError(
             Category.INPUT,
             "The scene's frame range is outside of what Blender counts.",
