@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import launch, words
 from ..blender import BlenderProgram, run_recipe
-from ..jobs import Job
+from ..jobs import Job, State
 from ..problems import Category, ProblemError
 from ..store import Store
 from . import OK
@@ -101,14 +101,14 @@ def environment(home: Path, out: Path, program: BlenderProgram) -> Iterator[None
 
 
 def follow(store: Store, jobs: dict[str, str]) -> list[Job]:
-    """Wait for all jobs, with a line for each change."""
+    """Wait for all jobs, with a line for each change; {job id: name} as it is shown."""
     shown: dict[str, str] = {}
     started = time.monotonic()
     end = started + _LONGEST_SECONDS
     while True:
         present = [job for job in (store.job(job_id) for job_id in jobs) if job is not None]
         for job in present:
-            text = words.state_label(job)
+            text = _standing(job)
             if shown.get(job.id) != text:
                 shown[job.id] = text
                 say(f"  {time.monotonic() - started:5.1f} s  {jobs[job.id]:8} {text}")
@@ -123,6 +123,16 @@ def follow(store: Store, jobs: dict[str, str]) -> list[Job]:
             )
         launch.ensure_worker(store.home)
         time.sleep(0.2)
+
+
+def _standing(job: Job) -> str:
+    """The state of a job, and every quarter of its frames."""
+    label = words.state_label(job)
+    if job.state is not State.REMOTE or job.phase_unit != "frames" or job.phase_total < 4:
+        return label
+    quarter = job.phase_total // 4
+    done = int(job.phase_done // quarter * quarter)
+    return f"{label}, {done} of {job.phase_total:.0f} frames" if done else label
 
 
 def stop(home: Path) -> None:
