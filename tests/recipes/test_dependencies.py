@@ -16,6 +16,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from addon.recipes import versions  # noqa: E402
 from addon.recipes.dependencies import (  # noqa: E402
     CASE,
     EMPTY,
@@ -27,6 +28,7 @@ from addon.recipes.dependencies import (  # noqa: E402
     scan,
     timing,
 )
+from addon.recipes.dependencies.disk import Disk  # noqa: E402
 from addon.recipes.dependencies.walk import Walk  # noqa: E402
 
 Scene = tuple[Path, dict[str, Any]]
@@ -608,6 +610,73 @@ def test_a_library_that_is_missing_or_packed(tmp_path: Path) -> None:
     bpy.ops.file.pack_libraries()
     made = one(scan(), "library")
     assert made.packed and not made.files and not made.missing
+
+
+def test_overrides_and_what_a_linked_group_reads(tmp_path: Path) -> None:
+    touch(tmp_path / "lib" / "cache" / "x.mdd", tmp_path / "lib" / "x.obj")
+    bpy.ops.mesh.primitive_plane_add()
+    bpy.context.object.name = "Cached"
+    bpy.context.object.modifiers.new("Cache", "MESH_CACHE").filepath = "//cache/x.mdd"
+    reads = hasattr(bpy.types, "GeometryNodeImportOBJ")
+    if reads:
+        group = bpy.data.node_groups.new("Reads", "GeometryNodeTree")
+        group.use_fake_user = True
+        socket = group.interface.new_socket("Path", in_out="INPUT", socket_type="NodeSocketString")
+        socket.subtype = "FILE_PATH"
+        name = socket.identifier
+    library = saved(tmp_path / "lib" / "lib.blend")
+    bpy.ops.wm.read_homefile(use_empty=True)
+    saved(tmp_path / "main" / "main.blend")
+    with bpy.data.libraries.load(str(library), link=True, relative=True) as (given, chosen):
+        chosen.objects, chosen.node_groups = ["Cached"], given.node_groups
+    made = chosen.objects[0].override_create()
+    bpy.context.scene.collection.objects.link(made)
+    caches = {each.library: each for each in scan() if each.kind == "mesh_cache"}
+    assert {each.path for each in caches.values()} == {str(tmp_path / "lib/cache/x.mdd")}
+    assert caches[None].setter is not None and caches[str(library)].setter is None
+    if not reads:
+        return
+    modifier = made.modifiers.new("Reads", "NODES")
+    modifier.node_group = chosen.node_groups[0]
+    bpy.context.view_layer.update()
+    versions.set_input(modifier, name, "//x.obj")
+    found = one(scan(), "other", "x.obj")  # relative to the group's file, which stays so
+    assert found.files[0].path == str(tmp_path / "lib" / "x.obj")
+    assert (found.library, found.setter) == (str(library), None)
+    assert {"type": "Object", "name": made.name, "library": None} in found.users
+
+
+def test_an_ocean_that_was_baked(tmp_path: Path) -> None:
+    tracer = pytest.importorskip("blender_asset_tracer.blendfile")
+    bpy.ops.mesh.primitive_plane_add()
+    modifier: Any = bpy.context.object.modifiers.new("Ocean", "OCEAN")
+    modifier.filepath, modifier.frame_start, modifier.frame_end = "//sea", 1, 9
+    modifier.show_viewport = False
+    for number in range(1, 10):
+        touch(*(tmp_path / "sea" / f"{kind}_{number:04}.exr" for kind in ("disp", "foam")))
+    touch(tmp_path / "sea" / "notes.txt")
+    main = saved(tmp_path / "main.blend")
+    assert scan() == []  # not baked: computed while rendering
+    # The mark of a baked ocean is set when Blender's job ends, which needs a window.
+    with tracer.BlendFile(main, mode="rb+") as opened_file:
+        for block in opened_file.find_blocks_from_code(b"DATA"):
+            if block.dna_type_name == "OceanModifierData":
+                block.set(b"cached", 1)
+    opened(main)
+    made = one(scan(frames=(3, 4)), "ocean_cache")
+    assert made.folder and made.setter is not None and made.total == 19
+    assert sorted({entry.frame for entry in made.files if entry.frame}) == [2, 3, 4, 5]
+    assert len(made.files) == 8
+    shutil.rmtree(tmp_path / "sea")
+    assert one(scan(frames=(3, 4)), "ocean_cache").missing == [str(tmp_path / "sea")]
+
+
+def test_a_disk_that_ignores_case_is_compared_with_its_listing(tmp_path: Path) -> None:
+    touch(tmp_path / "Tex" / "Wood.png")
+    disk = Disk(folded=True)
+    assert disk.find(str(tmp_path / "Tex" / "Wood.png")) == (str(tmp_path / "Tex/Wood.png"), "")
+    assert disk.find(str(tmp_path / "tex" / "WOOD.png")) == (str(tmp_path / "Tex/Wood.png"), CASE)
+    assert disk.find(str(tmp_path / "tex" / "stone.png")) is None
 
 
 def test_nothing_in_an_empty_file() -> None:

@@ -117,16 +117,21 @@ def _inputs(walk: Walk, item: Any, modifier: Any) -> None:
             versions.set_input(modifier, name, new)
             item.update_tag()
 
-        _imported(walk, item, value, setter, modifier.name, relative_to=group)
+        if group.library is None or item.library is not None:
+            _imported(walk, item, value, setter, modifier.name)
+        elif places.is_relative(value):  # as if it were in the group's .blend: it stays as it is
+            _imported(walk, group, value, None, modifier.name, holder=item)
+        else:
+            _imported(walk, item, value, None, modifier.name)
 
 
 def _imported(
-    walk: Walk, owner: Any, value: str, setter: Setter, what: str, *, relative_to: Any = None
+    walk: Walk, owner: Any, value: str, setter: Setter | None, what: str, *, holder: Any = None
 ) -> None:
-    path = walk.place(value, relative_to or owner, moved=None)
+    path = walk.place(value, owner, moved=None)
     extension = os.path.splitext(path)[1].lower()
     kind = {".vdb": "volume", ".abc": "alembic", ".usd": "usd"}.get(extension, "other")
-    made = walk.add(kind, owner, value, path=path, setter=setter)
+    made = walk.add(kind, owner, value, path=path, setter=setter, holder=holder)
     there = walk.disk.find(path)
     if there is not None and walk.disk.is_folder(there[0]):
         made.folder = True
