@@ -53,6 +53,8 @@ SANDBOX = "sandbox"
 DEFAULT_ACCOUNT = "default"
 #: ``Job.input_kind`` of a job that was started elsewhere and is only followed here
 REMOTE = "remote"
+#: ``Job.input_kind`` of several ready files, which ``origin["files"]`` names
+FILES = "files"
 
 
 @dataclass

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from . import glb
 from .blender import find_blender, run_recipe
 from .flow import Flow, Later
-from .jobs import State
-from .paths import require_space, safe_name
-from .problems import Category, ProblemError
+from .jobs import FILES, State
+from .paths import ascii_slug, readable_bytes, require_space, safe_name
+from .problems import Category, Problem, ProblemError
 
 #: the most that goes into one packed .blend; above it a .zip is made, as a stream
 PACKED_MAX_BYTES = 1024**3
@@ -53,11 +54,26 @@ def package_scene(flow: Flow, *, max_bytes: int) -> dict[str, Any]:
     return answer
 
 
+def package_products(flow: Flow, *, max_bytes: int) -> dict[str, Any]:
+    """The step "package": one GLB for each product, or the ready files.
+
+    Answers ``{"products": [{"name", "file_name", "path", "bytes", "problem", ...}], "notes"}`` as
+    recipe ``export_products`` reports it. A product that cannot be sent has a ``problem`` (a
+    problem as a dict) and stops no other. File names are unique.
+    """
+    if flow.job.input_kind in ("file", FILES):
+        return dict(flow.step("package", lambda: _ready_products(flow, max_bytes)))
+    answer = _package(flow, lambda: _export_products(flow, max_bytes))
+    for note in answer.get("notes") or []:
+        flow.note(str(note))
+    return answer
+
+
 def _package(flow: Flow, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     if flow.job.input_kind == "file":
         return dict(flow.step("package", lambda: _ready_file(flow)))
     known = flow.answer("package")
-    if known and known.get("path") and not Path(known["path"]).is_file() and not flow.sent():
+    if known and not all(path.is_file() for path in _made(known)) and not flow.sent():
         # Somebody tidied up: the package can be made again.
         flow.store.drop_steps(flow.job.id, ["package"])
     if flow.finished("package"):
@@ -68,6 +84,12 @@ def _package(flow: Flow, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return dict(flow.step("package", make, state=State.PACKAGING, text="Starting Blender"))
     finally:
         _slot.release()
+
+
+def _made(answer: dict[str, Any]) -> list[Path]:
+    """The files of a package."""
+    rows = [answer, *(answer.get("products") or [])]
+    return [Path(row["path"]) for row in rows if row.get("path")]
 
 
 def captured_blender(flow: Flow) -> dict[str, Any] | None:
@@ -92,6 +114,68 @@ def _ready_file(flow: Flow) -> dict[str, Any]:
             "Send it again.",
             f"{path}: {error.strerror}",
         ) from None
+
+
+def _ready_products(flow: Flow, max_bytes: int) -> dict[str, Any]:
+    """The files of the command line as products, named after them."""
+    paths = [str(path) for path in flow.job.origin.get("files") or [flow.job.input_path]]
+    rows: list[dict[str, Any]] = []
+    for text in paths:
+        path = Path(text)
+        row: dict[str, Any] = {
+            "name": path.stem,
+            "file_name": _unique(ascii_slug(path.stem, "product"), rows),
+            "path": text,
+            "bytes": 0,
+            "problem": None,
+        }
+        try:
+            row["bytes"] = path.stat().st_size
+            glb.check(path)
+            if row["bytes"] > max_bytes:
+                raise ProblemError(
+                    Category.LIMIT,
+                    f"“{path.name}” is larger than one model may be.",
+                    f"The limit is {readable_bytes(max_bytes)}.",
+                    f"{row['bytes']} bytes",
+                )
+        except ProblemError as error:
+            row["problem"] = error.problem.to_dict()
+        except OSError as error:
+            row["problem"] = Problem(
+                Category.INPUT,
+                f"“{path.name}” is no longer there.",
+                "Send it again.",
+                f"{path}: {error.strerror}",
+            ).to_dict()
+        rows.append(row)
+    return {"products": rows, "notes": []}
+
+
+def _unique(stem: str, rows: list[dict[str, Any]]) -> str:
+    taken = {row["file_name"].lower() for row in rows}
+    name, number = f"{stem}.glb", 2
+    while name.lower() in taken:
+        name, number = f"{stem}-{number}.glb", number + 1
+    return name
+
+
+def _export_products(flow: Flow, max_bytes: int) -> dict[str, Any]:
+    job = flow.job
+    source, size = _source(flow)
+    require_space(flow.folder, 2 * size + 256 * 1024**2, "package the products")
+    params: dict[str, Any] = {
+        "output": str(flow.folder / "package"),
+        "products": job.options.get("products") or "object",
+        "options": {
+            name: job.options.get(name)
+            for name in ("draco", "animation", "variants", "ignore_scale")
+        },
+        "max_bytes": max_bytes,
+    }
+    if job.input_kind != "capture":
+        params["select"] = job.origin.get("select") or None
+    return _run(flow, "export_products", source, params)
 
 
 def _export(flow: Flow, max_bytes: int) -> dict[str, Any]:

@@ -6,6 +6,8 @@ service_state  {"service", "account"} -> where the key comes from, the address, 
 account        {"service", "account"} -> the credits that are left, or null where not told
 remote_jobs    {"service", "account"} -> {"jobs": [{"id", "status", "created_at" (Unix seconds or
                null), "name", "here" (in this list already)}]}, newest first
+templates      {"service", "account"} -> {"templates": [{"id", "name", "description", "scope"}]};
+               scope is "public" or "workspace"
 
 No answer ever holds a key.
 """
@@ -27,7 +29,7 @@ from .services.base import Service
 from .settings import Settings
 from .store import Store
 
-_KINDS = ("pricing", "service_state", "account", "remote_jobs")
+_KINDS = ("pricing", "service_state", "account", "remote_jobs", "templates")
 #: more are not listed; a workspace may have thousands
 _MOST_JOBS = 200
 
@@ -68,14 +70,14 @@ def _answer(store: Store, settings: Settings, request: Request) -> Any:
         online=lambda: may_go_online(store.home, str(request.args.get("source", "blender"))),
     ) as http:
         client = service.client(http)
+        if request.kind == "templates":
+            return {"templates": client.templates_by_scope()}
         if request.kind == "remote_jobs":
             return {"jobs": remote_jobs(store, service, account, client)}
         return client.pricing() if request.kind == "pricing" else client.me()
 
 
-def remote_jobs(
-    store: Store, service: Service, account: str, client: Any
-) -> list[dict[str, Any]]:
+def remote_jobs(store: Store, service: Service, account: str, client: Any) -> list[dict[str, Any]]:
     """The account's jobs at the service, newest first, and which of them are here already."""
     here = {
         job.remote_id

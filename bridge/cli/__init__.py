@@ -66,7 +66,12 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     send = commands.add_parser("send", help="send a .blend or a ready file", allow_abbrev=False)
-    send.add_argument("file", metavar="FILE", help="a .blend, or a file that the service takes")
+    send.add_argument(
+        "file",
+        nargs="+",
+        metavar="FILE",
+        help="a .blend, or a file that the service takes; several where one job takes several",
+    )
     send.add_argument("--to", required=True, metavar="SERVICE", help="for example: rigyd")
     send.add_argument(
         "--select",
@@ -140,6 +145,16 @@ def build_parser() -> argparse.ArgumentParser:
     pack.add_argument("--to", default="renderjuice", metavar="SERVICE", help=argparse.SUPPRESS)
     pack.add_argument("--option", nargs="+", action="extend", metavar="KEY=VALUE")
     _add_json(pack)
+
+    templates = commands.add_parser(
+        "templates", help="what a service can put products into", allow_abbrev=False
+    )
+    templates.add_argument("--from", dest="service", default="glossi", metavar="SERVICE")
+    whose = templates.add_mutually_exclusive_group()
+    whose.add_argument("--public", action="store_true", help="only those that everybody has")
+    whose.add_argument("--workspace", action="store_true", help="only those of the workspace")
+    templates.add_argument("--sandbox", action="store_true", help="of the sandbox")
+    _add_json(templates)
 
     services = commands.add_parser("services", help="services, keys, limits, prices, options")
     services.add_argument(
@@ -261,6 +276,10 @@ def _run(args: argparse.Namespace) -> int:
         from .pack import pack
 
         return pack(args)
+    if command == "templates":
+        from .templates import templates
+
+        return templates(args)
     if command == "jobs":
         from .jobs import jobs
 

@@ -21,6 +21,33 @@ BLEND = ".blend"
 _LARGEST_JSON = 64 * 1024 * 1024
 
 
+def check_all(
+    texts: list[str], service: Service, selected: list[str] | None
+) -> tuple[list[Path], list[str]]:
+    """``check`` for each FILE; several only where one job of the service takes several."""
+    if len(texts) > 1 and not service.many:
+        raise ProblemError(
+            Category.INPUT,
+            f"A job of {service.label} takes one file.",
+            "Send each of them on its own.",
+        )
+    paths: list[Path] = []
+    notes: list[str] = []
+    for text in texts:
+        path, said = check(text, service, selected)
+        if path in paths:
+            raise ProblemError(Category.INPUT, f"“{text}” was named twice.", "Name each file once.")
+        paths.append(path)
+        notes += said
+    if len(paths) > 1 and any(path.suffix.lower() == BLEND for path in paths):
+        raise ProblemError(
+            Category.INPUT,
+            "A .blend is sent on its own: its objects are the products.",
+            "Send the other files in a second job.",
+        )
+    return paths, notes
+
+
 def check(text: str, service: Service, selected: list[str] | None) -> tuple[Path, list[str]]:
     """The absolute path of FILE and notes for the person who sends it.
 

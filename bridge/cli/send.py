@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from .. import commands, launch, words
-from ..jobs import SANDBOX, Job, State
+from ..jobs import FILES, SANDBOX, Job, State
 from ..paths import data_home, ensure_home, job_folder, writable
 from ..problems import Category, Problem, ProblemError
 from ..services import SERVICES, Service
@@ -40,7 +40,8 @@ def service_named(name: str) -> Service:
 def send(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     service = service_named(args.to)
-    source, notes = inputs.check(args.file, service, args.select)
+    sources, notes = inputs.check_all(args.file, service, args.select)
+    source = sources[0]
     if args.select and service.scope == "scene":
         raise ProblemError(
             Category.INPUT,
@@ -54,10 +55,10 @@ def send(args: argparse.Namespace) -> int:
     with Store.open(ensure_home(data_home())) as store:
         job = Job(
             service=service.name,
-            name=args.select[0] if args.select else source.stem,
+            name=_name(args.select, sources),
             source="cli",
             options=values,
-            input_kind="blend" if is_blend else "file",
+            input_kind="blend" if is_blend else FILES if len(sources) > 1 else "file",
             results_dir=str(out) if out else "",
             approved_credits=math.inf if args.yes else None,
             notes=notes,
@@ -78,6 +79,13 @@ def send(args: argparse.Namespace) -> int:
         target = folder / ("scene.blend" if is_blend else f"package/{inputs.package_name(source)}")
         job.input_path = str(target)
         inputs.copy(source, target)
+        if job.input_kind == FILES:
+            job.origin["files"] = [str(target)]
+            for number, other in enumerate(sources[1:], 2):
+                # A folder each: two of them may have one name.
+                copy = folder / "package" / str(number) / inputs.package_name(other)
+                inputs.copy(other, copy)
+                job.origin["files"].append(str(copy))
         # Before the job: where no worker can be started nothing stays behind that a later one
         # would send; and a worker with other keys is asked to leave before it can take the job.
         try:
@@ -97,6 +105,13 @@ def send(args: argparse.Namespace) -> int:
         except ProblemError as error:
             return _left_alone(store, job, error.problem, args)
         return wait(store, job, args)
+
+
+def _name(selected: list[str] | None, sources: list[Path]) -> str:
+    if selected:
+        return selected[0]
+    more = len(sources) - 1
+    return f"{sources[0].stem} and {more} more" if more else sources[0].stem
 
 
 def wait(store: Store, job: Job, args: argparse.Namespace) -> int:

@@ -116,6 +116,8 @@ class Service:
     cancel_at: str = ""
     #: judges options that depend on each other or have a grammar of their own
     check_at: str = ""
+    #: True where one job takes several files or products
+    many: bool = False
     #: True where a price list in credits exists
     priced: bool = True
 

@@ -80,9 +80,7 @@ def send(home: Path, server: Path, package: Path) -> tuple[Job, int, int]:
             box.kill()
 
 
-def _send(
-    home: Path, package: Path, address: dict[str, str], server: int
-) -> tuple[Job, int, int]:
+def _send(home: Path, package: Path, address: dict[str, str], server: int) -> tuple[Job, int, int]:
     with Store.open(home) as store:
         job = commands.submit(
             store,

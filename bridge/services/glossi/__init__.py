@@ -39,5 +39,6 @@ GLOSSI = Service(
         "stills",
     ),
     once_step="renders",
+    many=True,
     priced=False,
 )
