@@ -24,6 +24,7 @@ def make(courier: Courier) -> Make:
         with courier.store() as store:
             job = store.insert_job(courier.job(name, state, **more))
         courier.tick(3)
+        courier.settle()  # a chore that writes would put off the click that follows
         return job
 
     return put

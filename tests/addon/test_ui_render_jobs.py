@@ -67,6 +67,7 @@ def put(courier: Courier) -> Iterator[Callable[..., Any]]:
         with courier.store() as store:
             job = store.insert_job(courier.job("Kitchen", state, service="renderjuice", **more))
         courier.tick(2)
+        courier.settle()  # a chore that writes would put off the click that follows
         courier.now.active_id = job.id
         return job
 
