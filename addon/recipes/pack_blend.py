@@ -125,15 +125,15 @@ def left_out(dependencies: Sequence[Dependency]) -> list[str]:
 
 
 def save(path: Path, *, copy: bool = True) -> int:
-    """Save the open file, compressed, as a copy or for good; returns its bytes.
+    """Save the open file as a copy, or for good, as what goes on to be changed; returns its bytes.
 
-    Compressed since it is uploaded, and explicitly so, since the default differs between versions.
+    The copy is compressed since it is uploaded, and explicitly so, since the default differs between versions.
     Paths are kept as they are: whoever packs has set them. Raises ProblemError(DISK).
     """
     filters: dict[str, Any] = {"relative_remap": False, "check_existing": False}
     bpy.data.use_autopack = False  # saving would pack what lies beside
     try:
-        bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=copy, compress=True, **filters)
+        bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=copy, compress=copy, **filters)
         return path.stat().st_size
     except (RuntimeError, OSError) as error:
         raise ProblemError(

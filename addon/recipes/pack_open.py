@@ -16,7 +16,7 @@ from typing import Any
 
 import bpy
 
-from addon.recipes import restore
+from addon.recipes import blocks, restore
 from bridge import frames as frame_ranges
 from bridge.frames import FrameRanges
 from bridge.problems import Category, ProblemError
@@ -64,7 +64,7 @@ def open_asked(params: dict[str, Any]) -> Opened:
         trusted = bool(capture.get("scripts_trusted"))
         restore.open_blend(blend, scripts=trusted)
         notes += restore.put_back_images(capture.get("images", []), folder)
-        notes += _drop_replaced(capture.get("images", []))
+        notes += _settle_images(capture.get("images", []))
         notes += restore.put_back_functions(capture, trusted)
         restore.activate(capture)
     else:
@@ -92,18 +92,24 @@ def _options(params: dict[str, Any], capture: dict[str, Any] | None) -> dict[str
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _drop_replaced(entries: list[dict[str, Any]]) -> list[str]:
-    """Images that gave way to their unsaved pixels are in nobody's way, nor in the package."""
+def _settle_images(entries: list[dict[str, Any]]) -> list[str]:
+    """Pack the tiles that were put back, and drop images that gave way to unsaved pixels."""
     notes = []
     for entry in entries:
         old = bpy.data.images.get(entry["name"] + " (before)")
         if old is not None and not old.users:
             bpy.data.images.remove(old)
+        image = blocks.find(bpy.data.images, entry["name"], entry.get("library"))
         if entry.get("library"):
             notes.append(
                 f"The unsaved changes of the image {entry['name']} belong to a linked file; they "
                 "are not in the package."
             )
+        elif image is not None and image.source == "TILED":
+            try:
+                image.pack()
+            except RuntimeError as error:
+                notes.append(f"The unsaved changes of {entry['name']} were lost ({error}).")
     return notes
 
 

@@ -117,9 +117,15 @@ def _rename_elements() -> None:
                         element.filename = safe_name(element.filename)
 
 
-def unchanged(dependencies: Sequence[Dependency], before: Sequence[Dependency]) -> list[str]:
+def unchanged(
+    dependencies: Sequence[Dependency], before: Sequence[Dependency], layout: Layout, blend: str
+) -> list[str]:
     """Of a scan after the rewriting: what the open file still names as it did ``before``."""
-    old = {(item.kind, item.value) for item in own(before)}
+    old = {
+        (item.kind, item.value)
+        for item in own(before)
+        if layout.value(item, blend) not in (None, item.value)
+    }
     now = own(dependencies, missing=True)
     return [leaf(item.path) for item in now if (item.kind, item.value) in old]
 

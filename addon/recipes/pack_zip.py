@@ -105,7 +105,7 @@ def pack(
     notes = []
     say(0.0, "Rewriting paths")
     failed = pack_rewrite.rewrite(dependencies, layout, scratch, layout.blend)
-    failed += pack_rewrite.unchanged(scan(frames=cut), dependencies)
+    failed += pack_rewrite.unchanged(scan(frames=cut), dependencies, layout, layout.blend)
     for name in list(dict.fromkeys(failed))[:_LISTED]:
         notes.append(f"{name} is in the package, but the scene may not find it there.")
     say(0.1, "Saving the scene")

@@ -65,8 +65,15 @@ def names(package: Path) -> list[str]:
 
 
 def new_scene(path: Path) -> Any:
-    """An empty scene, saved at ``path``, with a camera that looks down at the origin."""
+    """`empty_scene`, saved at ``path``."""
+    scene = empty_scene()
     path.parent.mkdir(parents=True, exist_ok=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=False)
+    return scene
+
+
+def empty_scene() -> Any:
+    """An empty scene for Cycles, small, with a camera that looks down at the origin."""
     bpy.ops.wm.read_homefile(use_empty=True)
     scene: Any = bpy.context.scene
     scene.render.engine = "CYCLES"
@@ -82,7 +89,6 @@ def new_scene(path: Path) -> Any:
     camera.data.ortho_scale = 8
     scene.collection.objects.link(camera)
     scene.camera = camera
-    bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=False)
     return scene
 
 
@@ -151,12 +157,18 @@ def render(blend: Path, frame: int, target: Path, scene: str | None = None) -> A
     bpy.ops.wm.open_mainfile(filepath=str(blend), load_ui=True, use_scripts=False)
     chosen: Any = bpy.context.scene if scene is None else bpy.data.scenes[scene]
     bpy.context.window.scene = chosen
-    chosen.render.compositor_device = "CPU"
     chosen.frame_set(frame)
-    chosen.render.image_settings.file_format = "PNG"
-    chosen.render.filepath = str(target)
+    return render_open(target)
+
+
+def render_open(target: Path) -> Any:
+    """Render the current frame of the open scene; the pixels, (height, width, 4)."""
+    scene: Any = bpy.context.scene
+    scene.render.compositor_device = "CPU"
+    scene.render.image_settings.file_format = "PNG"
+    scene.render.filepath = str(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    bpy.ops.render.render(write_still=True, scene=chosen.name)
+    bpy.ops.render.render(write_still=True, scene=scene.name)
     image = bpy.data.images.load(str(target))
     width, height = image.size
     values = numpy.empty(width * height * 4, dtype=numpy.float32)
