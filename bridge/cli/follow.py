@@ -96,9 +96,11 @@ def ask_price(job: Job) -> bool:
 
     service = SERVICES.get(job.service)
     label = service.label if service else job.service
-    if job.price is None:
-        say_report(job)
-    return ask(f"“{job.name}” at {label}: {words.agreement(job)} Go on?")
+    if job.price is not None:
+        cost = words.credits_text(job.price)
+        return ask(f"Converting “{job.name}” at {label} costs {cost}. Go on?")
+    say_report(job)
+    return ask(f"Rendering “{job.name}” at {label}: {words.agreement(job)} Go on?")
 
 
 def say_report(job: Job) -> None:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from typing import Any
+
 import pytest
 
 from bridge.jobs import Job, State
@@ -46,10 +48,15 @@ def key_source(env: dict[str, str]) -> str:
     return str(listed[0]["key_source"])
 
 
+def of_rigyd(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """The entry of one of the services."""
+    return next(entry for entry in entries if entry["name"] == "rigyd")
+
+
 def test_services_lists_what_scripts_need(env: dict[str, str], box: Sandbox) -> None:
     said = run("services", "--json", env=env)
     assert said.code == 0 and list(said.json) == ["services"]
-    (rigyd,) = said.json["services"]
+    rigyd = of_rigyd(said.json["services"])
     assert rigyd["name"] == "rigyd" and rigyd["base_url"] == box.rigyd.base_url
     assert (rigyd["key_source"], rigyd["prices"], rigyd["problem"]) == ("none", None, None)
     assert rigyd["limits"]["max_bytes"] == 500_000_000
@@ -72,7 +79,7 @@ def test_services_lists_what_scripts_need(env: dict[str, str], box: Sandbox) -> 
 def test_services_with_a_key_reads_the_prices(env: dict[str, str], box: Sandbox) -> None:
     with_key = {**env, "RIGYD_API_KEY": box.rigyd.api_key}
     said = run("services", "--json", env=with_key)
-    (rigyd,) = said.json["services"]
+    rigyd = of_rigyd(said.json["services"])
     assert rigyd["key_source"] == "environment" and rigyd["prices"]["glb_to_simready"] == 1
     assert box.rigyd.api_key not in said.out + said.err
     text = run("services", env=with_key)
@@ -82,7 +89,7 @@ def test_services_with_a_key_reads_the_prices(env: dict[str, str], box: Sandbox)
 
 def test_services_says_why_there_are_no_prices(home: Path, env: dict[str, str]) -> None:
     nobody = {**env, "RIGYD_API_KEY": KEY, "RIGYD_BASE_URL": "http://127.0.0.1:9/api"}
-    (rigyd,) = run("services", "--json", env=nobody).json["services"]
+    rigyd = of_rigyd(run("services", "--json", env=nobody).json["services"])
     assert rigyd["prices"] is None and rigyd["problem"]["category"] == "network"
     assert rigyd["options"], "the rest is known without a network"
 
@@ -203,13 +210,13 @@ def test_diagnose_is_complete_and_holds_no_secret(
     assert {"blender", "keyring", "services"} <= set(report)
     assert report["data_folder"]["path"].endswith("courier home")
     assert report["worker"]["running"] is False and report["keyring"] == "none"
-    (rigyd,) = report["services"]
+    rigyd = of_rigyd(report["services"])
     assert rigyd["key_source"] == "environment"
     assert rigyd["network"]["connection"].startswith("good") and rigyd["network"]["clock"] == "good"
     assert box.rigyd.api_key not in said.out
     assert not any(entry["authorization"] for entry in box.journal()["requests"][-1:])
     nobody = {**env, "RIGYD_BASE_URL": "https://rigyd.invalid/api"}
-    (rigyd,) = run("diagnose", "--json", env=nobody).json["services"]
+    rigyd = of_rigyd(run("diagnose", "--json", env=nobody).json["services"])
     assert rigyd["network"]["name"].startswith("not found")
     assert run("diagnose", "--offline", env=env).code == 0
 
@@ -253,7 +260,7 @@ def test_the_sandbox_in_the_foreground(home: Path, env: dict[str, str], tmp_path
     entry = json.loads(line)["rigyd"]
     assert entry["base_url"].startswith("http://127.0.0.1:")
     with_key = {**env, "RIGYD_BASE_URL": entry["base_url"], "RIGYD_API_KEY": entry["api_key"]}
-    (rigyd,) = run("services", "--json", env=with_key).json["services"]
+    rigyd = of_rigyd(run("services", "--json", env=with_key).json["services"])
     assert rigyd["prices"]["glb_to_simready"] == 7, "the fault plan is in force"
     second = run("sandbox", "--json", env=env)
     assert second.code == 2 and "already running" in second.json["problem"]["sentence"]

@@ -143,7 +143,8 @@ def _fetch_preview(flow: Flow, client: RenderjuiceClient, job: Mapping[str, Any]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh.unlink(missing_ok=True)
-        download(client.http, url, fresh, max_bytes=_MOST_PREVIEW_BYTES, cancelled=flow.canceled)
+        with client.http.keyless() as storage:
+            download(storage, url, fresh, max_bytes=_MOST_PREVIEW_BYTES, cancelled=flow.canceled)
         fresh.replace(target)
     except (ProblemError, OSError) as error:
         flow.log.info("no preview: %s", type(error).__name__)

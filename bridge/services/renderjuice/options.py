@@ -32,7 +32,7 @@ FORMATS = (
     "HDR",
     "IRIS",
 )
-EXR_CODECS = ("NONE", "PXR24", "ZIP", "PIZ", "RLE", "ZIPS", "B44", "B44A", "DWAA", "DWAB")
+EXR_CODECS = ("NONE", "PXR24", "ZIP", "PIZ", "RLE", "ZIPS", "B44", "B44A", "DWAA", "DWAB", "HTJ2K")
 TIFF_CODECS = ("NONE", "DEFLATE", "LZW", "PACKBITS")
 DEVICES = ("CUDA", "OPTIX", "HIP", "ONEAPI", "METAL", "NONE")
 
