@@ -59,6 +59,8 @@ def sandbox(args: argparse.Namespace) -> int:
                 print(f"export {name.upper()}_API_KEY={entry['api_key']}")
                 if "webhook_secret" in entry:
                     print(f"export {name.upper()}_WEBHOOK_SECRET={entry['webhook_secret']}")
+                if "files_url" in entry:
+                    print(f"# {name}: finished files lie below {entry['files_url']}")
             sys.stdout.flush()
         say("Serving on this computer only; interrupt to stop.")
 

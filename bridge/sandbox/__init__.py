@@ -4,8 +4,8 @@
     serve(state_dir)                      serve until interrupted (``scene-courier sandbox``)
     with Sandbox(state_dir) as box: ...   the same in this process, on threads (tests)
 
-``box.rigyd.base_url`` and ``box.rigyd.api_key`` are all that a client needs, ``box.renderjuice``
-has the same. Keys, jobs, credits and files lie in ``state_dir`` and survive a restart;
+``box.rigyd.base_url`` and ``box.rigyd.api_key`` are all that a client needs, ``box.renderjuice`` and
+``box.glossi`` have the same. Keys, jobs, credits and files lie in ``state_dir`` and survive a restart;
 ``state_dir/address.json`` (private) tells where a running sandbox is. One sandbox per folder.
 Finished jobs are kept, of Rigyd at most 200 and 4 GiB, and at least an hour.
 
@@ -35,16 +35,19 @@ from .faults import FaultPlan
 if TYPE_CHECKING:
     from ..blender import BlenderProgram
     from .convert import Converter
+    from .glossi import Glossi
+    from .glossi_studio import Studio
     from .renderjuice import Renderjuice
     from .renderjuice_work import Renderer
     from .rigyd import Rigyd
 
 __all__ = ["SERVICES", "FaultPlan", "Sandbox", "serve"]
 
-# What can be served, with the prefix of each service's keys. Glossi comes here.
-SERVICES = {"rigyd": "rgyd_test_", "renderjuice": "RJ-"}
+# What can be served, with the prefix of each service's keys.
+SERVICES = {"rigyd": "rgyd_test_", "renderjuice": "RJ-", "glossi": "glsi_"}
 # A signed URL opens what it names: its signature is not noted.
 _SIGNED = re.compile(r"((?:^|&)[^=&]*Signature=)[^&]*", re.IGNORECASE)
+_SECRET_HEADERS = ("authorization", "x-api-key", "cookie")
 Faults = FaultPlan | dict[str, Any] | Path | str | None
 
 
@@ -52,18 +55,21 @@ class Sandbox:
     """The sandbox in this process; a context manager.
 
     ``port`` 0 takes the port of the last run if it is free, else any. ``faults`` is a fault plan
-    (see ``faults``), an object, or a file. ``converter`` (Rigyd) and ``renderer`` (Renderjuice)
-    replace the headless Blender; without them ``program`` (or SCENE_COURIER_BLENDER, or this
+    (see ``faults``), an object, or a file. ``converter`` (Rigyd), ``renderer`` (Renderjuice) and
+    ``studio`` (Glossi) replace the headless Blender; without them ``program`` (or SCENE_COURIER_BLENDER, or this
     Python's bpy) does the work. ``parallel`` conversions run at once, each for at most ``timeout``
     seconds; ``renders`` renders run at once and ``queue`` more may wait. ``ways`` are those of
     Renderjuice that its documentation leaves open (see ``renderjuice_ways``). ``webhook`` is where
     its events go, an address on this computer; None leaves it as it was last set, "" ends it.
+    ``glossi_ways`` are Glossi's (see ``glossi_ways``); ``products`` of its models and as many of its
+    render jobs may wait.
 
     Raises ProblemError when the folder is in use, not writable, or the port is taken.
     """
 
     rigyd: Rigyd
     renderjuice: Renderjuice
+    glossi: Glossi
 
     def __init__(
         self,
@@ -81,6 +87,9 @@ class Sandbox:
         timeout: float = 1800.0,
         ways: dict[str, Any] | None = None,
         webhook: str | None = None,
+        studio: Studio | None = None,
+        glossi_ways: dict[str, Any] | None = None,
+        products: int = 200,
     ) -> None:
         self.state_dir = Path(state_dir)
         self.stopping = threading.Event()
@@ -95,6 +104,7 @@ class Sandbox:
         self._renders, self._queue = renders, queue
         self._ways = ways
         self._webhook = webhook
+        self._studio, self._glossi_ways, self._products = studio, glossi_ways, products
         self._timeout = timeout
         self._requests: deque[dict[str, Any]] = deque(maxlen=20_000)
         self._journal_lock = threading.Lock()
@@ -171,6 +181,23 @@ class Sandbox:
             service.set_webhook(self._webhook)
         return service
 
+    def _make_glossi(self, folder: Path) -> Glossi:
+        from .glossi import Glossi
+        from .glossi_studio import BlenderStudio
+        from .renderjuice_work import KNOWN_BLENDERS
+
+        return Glossi(
+            self,
+            folder,
+            self._secret("glossi", SERVICES["glossi"]),
+            self._studio or BlenderStudio(self._program, self.state_dir / KNOWN_BLENDERS),
+            storage_secret=self._secret("glossi_storage"),
+            hook_secret=self._secret("glossi_webhook"),
+            renders=self._renders,
+            queue=self._products,
+            ways=self._glossi_ways,
+        )
+
     def stop(self) -> None:
         """Stop serving, kill a running Blender (its job goes on next time), let go."""
         self.stopping.set()
@@ -202,7 +229,8 @@ class Sandbox:
     def address(self) -> dict[str, dict[str, str]]:
         """{service: {"base_url", "api_key"}}: what a client needs.
 
-        Renderjuice's entry has "webhook_secret" as well while events are sent.
+        Renderjuice's entry has "webhook_secret" as well while events are sent, Glossi's "files_url":
+        the address that finished files lie below, for its bare keys.
         """
         found = {
             name: {"base_url": service.base_url, "api_key": service.api_key}
@@ -210,6 +238,8 @@ class Sandbox:
         }
         if "renderjuice" in found and self.renderjuice.hook.url:
             found["renderjuice"]["webhook_secret"] = self.renderjuice.hook.secret
+        if "glossi" in found:
+            found["glossi"]["files_url"] = self.glossi.files_url
         return found
 
     def idle_seconds(self) -> float:
@@ -237,9 +267,10 @@ class Sandbox:
         """What was seen: {"paid_submits", "credits", "requests": [...]}.
 
         ``paid_submits`` counts accepted paid submits and started renders since the folder is new.
-        A request has n, method, path, query, status, client, authorization (whether the header was
-        there), received (bytes of its body), body_complete, job_id and paid (for an accepted
-        submit), fault, cut, started, ended. Keys and signatures are never in it.
+        A request has n, method, path, query, status, client, authorization (whether a key's header
+        was there), headers (their values; of a key "***"), received (bytes of its body),
+        body_complete, json (the body of Glossi's calls), job_id and paid (for an accepted submit),
+        fault, cut, started, ended. Keys and signatures are never in it.
         """
         with self._journal_lock:
             entries = [dict(entry) for entry in self._requests]
@@ -262,7 +293,11 @@ class Sandbox:
             "query": _SIGNED.sub(r"\1***", target.query),
             "status": None,
             "client": headers.get("X-Rigyd-Client"),
-            "authorization": "Authorization" in headers,
+            "authorization": "Authorization" in headers or "X-API-Key" in headers,
+            "headers": {
+                name.lower(): "***" if name.lower() in _SECRET_HEADERS else str(value)
+                for name, value in headers.items()
+            },
             "received": 0,
             "body_complete": False,
             "job_id": None,

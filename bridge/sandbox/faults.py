@@ -24,11 +24,13 @@ with Content-Length and byte ranges (the service streams them), ``max_upload_byt
 of a 413 (default 524288000), ``image_field`` is the only name accepted for images (default: both).
 
 ``ways`` chooses, for what Renderjuice's documentation leaves open, how it is done here (see
-``renderjuice_ways``), for example {"errors": "html", "cancel_timing": "later"}.
+``renderjuice_ways``), for example {"errors": "html", "cancel_timing": "later"}; ``glossi_ways`` the
+same for Glossi's (see the module of that name).
 
 Which requests a rule takes: ``service`` and ``method`` (default any), ``path`` below the API's
 base, where ``*`` stands for one segment and ``**`` for any number (default any; Rigyd's assets are
-"/assets/**", Renderjuice's uploads "/storage/uploads/**", its outputs "/storage/jobs/**"),
+"/assets/**", Renderjuice's uploads "/storage/uploads/**", its outputs "/storage/jobs/**", Glossi's
+files "/storage/**" and "/files/**"),
 ``query`` (parameters that must have these values), ``nth`` (the how manieth request that fits, from
 1: a number or a list), ``times`` (at most so often). Each rule counts on its own; of several armed
 ones the first acts.
@@ -64,7 +66,8 @@ What it does:
   job                        for a submit: what becomes of the job: {"fail": text, "at": fraction},
                              {"stuck": status, "progress": n}, {"mjcf": false}, {"seconds": n} (it
                              takes at least so long). Renderjuice's (``renderjuice_fate``) may be
-                             given with its create, validate or render
+                             given with its create, validate or render, Glossi's (``glossi_fate``)
+                             with each call that begins something
 
 Counters live in memory: a restart begins anew. Everything that a plan does not name is honest.
 """
@@ -79,6 +82,7 @@ from pathlib import Path
 from typing import Any
 
 from ..problems import Category, ProblemError
+from . import glossi_ways
 from .renderjuice_ways import checked
 from .wire import Response, html_response, json_response, share, xml_error
 
@@ -89,6 +93,7 @@ _OPTIONS = {
     "max_upload_bytes": int,
     "image_field": str,
     "ways": dict,
+    "glossi_ways": dict,
     "rules": list,
 }
 _MATCH = {"service", "method", "path", "query", "nth", "times"}
@@ -315,6 +320,7 @@ class FaultPlan:
         self.max_upload_bytes: int | None = data.get("max_upload_bytes")
         self.image_field: str | None = data.get("image_field")
         self.ways: dict[str, Any] = checked(data.get("ways", {}))
+        self.glossi_ways: dict[str, Any] = glossi_ways.checked(data.get("glossi_ways", {}))
         self._rules = [Rule.parse(rule) for rule in data.get("rules", [])]
         self._lock = threading.Lock()
 
