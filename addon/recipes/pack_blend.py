@@ -125,10 +125,11 @@ def left_out(dependencies: Sequence[Dependency]) -> list[str]:
 
 
 def save(path: Path, *, copy: bool = True) -> int:
-    """Save the open file as a copy, or for good, as what goes on to be changed; returns its bytes.
+    """Save the open file as a copy, or for good where more is to be changed; returns its bytes.
 
-    The copy is compressed since it is uploaded, and explicitly so, since the default differs between versions.
-    Paths are kept as they are: whoever packs has set them. Raises ProblemError(DISK).
+    The copy is compressed since it is uploaded, and explicitly so, since the default differs
+    between versions. Paths are kept as they are: whoever packs has set them. Raises
+    ProblemError(DISK).
     """
     filters: dict[str, Any] = {"relative_remap": False, "check_existing": False}
     bpy.data.use_autopack = False  # saving would pack what lies beside

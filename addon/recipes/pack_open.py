@@ -66,13 +66,12 @@ def open_asked(params: dict[str, Any]) -> Opened:
         notes += restore.put_back_images(capture.get("images", []), folder)
         notes += _settle_images(capture.get("images", []))
         notes += restore.put_back_functions(capture, trusted)
-        restore.activate(capture)
     else:
         blend = Path(os.path.abspath(params["blend"]))
         home = str(blend.parent)
         restore.open_blend(blend, scripts=False)
     options = _options(params, capture)
-    scene = _activate(options)
+    scene = _activate(options, capture or {})
     frames = _frames(scene, options.get("frames"))
     _set(scene, options, frames)
     handles = options.get("handles")
@@ -113,8 +112,9 @@ def _settle_images(entries: list[dict[str, Any]]) -> list[str]:
     return notes
 
 
-def _activate(options: dict[str, Any]) -> Any:
-    name = options.get("scene")
+def _activate(options: dict[str, Any], capture: dict[str, Any]) -> Any:
+    """Make the asked scene the current one, else the captured, else the file's own."""
+    name = options.get("scene") or capture.get("scene")
     if not name:
         return bpy.context.scene
     scene = bpy.data.scenes.get(name)
@@ -126,7 +126,11 @@ def _activate(options: dict[str, Any]) -> Any:
             f"There is no scene named {name} in the file.",
             f"Did you mean {near[0]}?" if near else f"It has: {', '.join(known)[:200]}.",
         )
-    bpy.context.window.scene = scene
+    window = bpy.context.window
+    window.scene = scene
+    layer = scene.view_layers.get(capture.get("view_layer") or "")
+    if layer is not None and scene.name == capture.get("scene"):
+        window.view_layer = layer
     return scene
 
 

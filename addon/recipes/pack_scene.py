@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from bridge.problems import Category, ProblemError
 Progress = Callable[[float, str], None]
 REPORT = "preflight.json"
 MODES = ("auto", "blend", "zip")
+_SCRATCH = ".packing-"
 _GIB = 1024**3
 
 
@@ -99,7 +100,7 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
         "blocked": blocked,
         "notes": list(dict.fromkeys(opened.notes)),
     }
-    _make(output)
+    _make(output, own=bool(params.get("folder")) and Path(params["folder"]) in output.parents)
     _write_report(output, report)
     if params.get("report_only"):
         return answer
@@ -224,18 +225,21 @@ def _into_blend(opened: Opened, plan: _Plan) -> list[str]:
 # Files
 
 
-def _make(output: Path) -> None:
+def _make(output: Path, *, own: bool) -> None:
+    """Make the folder. In a job's ``own`` one, what a run left behind that was killed goes."""
     try:
         output.mkdir(parents=True, exist_ok=True)
+        for left in output.glob(f"{_SCRATCH}*") if own else ():
+            shutil.rmtree(left, ignore_errors=True)
     except OSError as error:
         raise _unwritable(output, error) from error
 
 
 @contextlib.contextmanager
-def _scratch(output: Path) -> Any:
+def _scratch(output: Path) -> Iterator[Path]:
     """A folder for what is being made, beside the package: the same disk, gone afterwards."""
     try:
-        folder = Path(tempfile.mkdtemp(prefix=".packing-", dir=output))
+        folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=output))
     except OSError as error:
         raise _unwritable(output, error) from error
     try:

@@ -115,7 +115,7 @@ def pack(
     for number, (library, reason) in enumerate(sorted(layout.again.items())):
         say(0.15, f"Saving {leaf(library)} again")
         place = layout.libraries[library]
-        replaced[place] = _save_again(library, layout, place, scratch / f"again {number}", cut)
+        replaced[place] = _save_again(layout, place, scratch / f"again {number}", cut)
         notes.append(f"The linked file {leaf(library)} was saved again for the package: {reason}.")
     entries += [replaced.get(entry.name, entry) for entry in layout.entries()]
     total = sum(entry.bytes for entry in entries)
@@ -136,13 +136,11 @@ def pack(
     return Packed(written.bytes, written.files, notes)
 
 
-def _save_again(
-    library: str, layout: Layout, place: str, root: Path, cut: tuple[int, int]
-) -> Entry:
+def _save_again(layout: Layout, place: str, root: Path, cut: tuple[int, int]) -> Entry:
     """Open a library as it lies, rewrite its paths in memory, and save that as a copy."""
     copy = root / place
     copy.parent.mkdir(parents=True, exist_ok=True)
-    restore.open_blend(Path(library), scripts=False)
+    restore.open_blend(Path(layout.files[place].path), scripts=False)
     found = scan(frames=cut)
     pack_rewrite.rewrite(found, layout, root, place)
     return Entry(place, str(copy), pack_blend.save(copy))

@@ -107,6 +107,8 @@ def test_what_only_the_session_knows_is_in_the_package(capture: ModuleType, tmp_
     wanted = lab.render_open(tmp_path / "wanted.png")
     bpy.ops.wm.read_homefile(use_empty=True)
     held = sorted(path.name for path in folder.iterdir())
+    killed = folder / "package" / ".packing-of a run that was killed"
+    killed.mkdir(parents=True)
     answer = _pack(folder, frames="4-5", handles=0)
     assert answer["mode"] == "zip" and not answer["blocked"], answer["report"]["findings"]
     assert lab.snapshot(project) == before
