@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A render as an artist orders it: the panel's operator, the farm on this computer, frames back.
 
-The installed extension, the real worker, the real sandbox, which renders with a headless Blender. Only
-the timer is called by hand, since a Blender without a window has no event loop.
+The installed extension, the real worker, the real sandbox, which renders with a headless Blender.
+Only the timer is called by hand, since a Blender without a window has no event loop.
 """
 
 from __future__ import annotations
@@ -111,9 +111,7 @@ def test_an_animation_goes_out_and_plays_in_the_sequencer(
         own = rendered(number, tmp_path / f"own_{number}.png", sequencer=False)
         come = pixels(Path(frames[number - 1]))
         assert np.abs(own - come).max() < 2 / 255, f"frame {number} differs from the scene's own"
-    played = [
-        rendered(n, tmp_path / f"played_{n}.png", sequencer=True) for n in (1, 13, FRAMES)
-    ]
+    played = [rendered(n, tmp_path / f"played_{n}.png", sequencer=True) for n in (1, 13, FRAMES)]
     for number, seen in zip((1, 13, FRAMES), played, strict=True):
         assert np.abs(seen - pixels(Path(frames[number - 1]))).max() < 3 / 255
     assert np.abs(played[0] - played[1]).max() > 0.05, "it moves"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Renderjuice's options become the request's config; what was used is compared with what was asked."""
+"""Renderjuice's options become the request's config, and what was used is compared with it."""
 
 from __future__ import annotations
 

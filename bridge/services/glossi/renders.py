@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Renders: started once for all projects, followed each on its own, retried where they failed.
 
-"Only jobs with status FAILED can be retried" (Glossi docs, Complete Workflow), so a job is looked at
-before it is. Nobody lists render jobs: their ids are kept from the first moment.
+"Only jobs with status FAILED can be retried" (Glossi docs, Complete Workflow), so a job is
+looked at before it is. Nobody lists render jobs: their ids are kept from the first moment.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ def start(flow: Flow, client: GlossiClient, projects: list[dict[str, Any]]) -> l
         state=State.SUBMITTING,
         listed=False,
     )
+    jobs: list[dict[str, Any]]
     if answer.get("named"):
         ids = [part for part in str(answer["id"]).replace(",", " ").split() if part]
         jobs = [{"jobId": one, "projectId": ""} for one in ids]
@@ -98,10 +99,10 @@ def start(flow: Flow, client: GlossiClient, projects: list[dict[str, Any]]) -> l
             project = projects[number]["project_id"]
         found.append({"job_id": str(job["jobId"]), "project_id": project})
     missing = {p["project_id"] for p in projects} - {job["project_id"] for job in found}
-    for project in projects:
-        if project["project_id"] in missing and all(job["project_id"] for job in found):
+    for lost in projects:
+        if lost["project_id"] in missing and all(job["project_id"] for job in found):
             table.change(
-                flow, project["files"], status="failed", problem="Glossi started no render of it."
+                flow, lost["files"], status="failed", problem="Glossi started no render of it."
             )
     return found
 

@@ -2,8 +2,8 @@
 """Brings stills and videos home, as far as Glossi says where they are.
 
 How a finished file is downloaded is not documented: an address is used as it is, a bare key only
-below an address that the artist was given. What cannot be fetched is listed by its name, and the job
-is done all the same: it was rendered, and the web app has it.
+below an address that the artist was given. What cannot be fetched is listed by its name, and the
+job is done all the same: it was rendered, and the web app has it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """The Jobs workflow: create, PUT, confirm, poll (Glossi docs, Simple Workflow).
 
 Nothing has started before the confirm, so creating and uploading may be done again: addresses
-live for an hour, and there is no call that renews them. What does not fit into an hour is split into
-several jobs, each confirmed before the next one is made.
+live for an hour, and there is no call that renews them. What does not fit into an hour is split
+into several jobs, each confirmed before the next one is made.
 """
 
 from __future__ import annotations
@@ -161,7 +161,8 @@ def _shown(flow: Flow, jobs: list[dict[str, Any]]) -> dict[str, Any]:
     """All seven counters, summed over the jobs, and the status of the one that is least far."""
     counters = dict.fromkeys(COUNTERS, 0)
     for job in jobs:
-        progress = job.get("progress") if isinstance(job.get("progress"), dict) else {}
+        told = job.get("progress")
+        progress = told if isinstance(told, dict) else {}
         for name in COUNTERS:
             value = progress.get(name)
             if isinstance(value, int) and not isinstance(value, bool):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The step-by-step workflow: models, PUT, confirm, ready, projects (Glossi docs, Complete Workflow).
+"""The step-by-step workflow: models, PUT, confirm, ready, projects.
 
-A model record without a confirm has started nothing, so it may be made again when its address ended.
-Projects are made by a call that may happen once: no list would tell what became of it.
+(Glossi docs, Complete Workflow.) A model record without a confirm has started nothing, so it may be
+made again when its address ended. Projects are made by a call that may happen once: no list would tell what became of it.
 """
 
 from __future__ import annotations

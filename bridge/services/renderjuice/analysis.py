@@ -31,8 +31,15 @@ _FINDINGS = {
     "notices": "info",
     "notes": "info",
 }
-_SEVERITIES = {"error": "blocking", "blocking": "blocking", "critical": "blocking",
-               "warning": "warning", "warn": "warning", "info": "info", "notice": "info"}  # fmt: skip
+_SEVERITIES = {
+    "error": "blocking",
+    "blocking": "blocking",
+    "critical": "blocking",
+    "warning": "warning",
+    "warn": "warning",
+    "info": "info",
+    "notice": "info",
+}
 _START = ("frame_start", "start_frame", "start", "first")
 _END = ("frame_end", "end_frame", "end", "last")
 _STEP = ("frame_step", "step")

@@ -19,12 +19,13 @@ from urllib.parse import quote
 from ...answers import Answer, server_time
 from ...faults import HttpError, unreadable
 from ...http import Http
+from ...presigned import is_expired, storage_code
 from ...problems import Category, Problem, ProblemError
 from ...redact import remember, technical
 from ...settings import Settings
 from ...uploads import FileUpload, JsonUpload
 from .bits import as_dict, content_type, header, job_in, moment_of, outputs_deleted, texts_in
-from .explain import explain, explain_storage, is_expired, storage_code
+from .explain import explain, explain_storage
 from .outputs import Downloads, read_downloads
 from .progress import Progress, read_all, read_progress
 from .reconcile import find_created

@@ -24,9 +24,10 @@ from ...archive import extract_zip, folded
 from ...disk import disk_problem
 from ...faults import HttpError
 from ...media import check_media
+from ...presigned import is_expired
 from ...problems import Canceled, Category, Problem, ProblemError
 from ...transfer import download
-from .explain import explain_storage, is_expired
+from .explain import explain_storage
 from .outputs import (
     Downloads,
     Output,

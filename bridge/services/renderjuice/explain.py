@@ -3,14 +3,15 @@
 
 Documented are only the 400s of validate and render (Renderjuice docs, Job lifecycle); the shape of
 an error and every other status are not. So a status is explained in general, and what the service
-said is shown. Storage errors (XML, presigned addresses) have words of their own: a key is never
-involved there.
+said is shown. Storage errors (XML, presigned addresses) have words of their own (``presigned``): a
+key is never involved there.
 """
 
 from __future__ import annotations
 
 import re
 
+from ... import presigned
 from ...faults import HttpError
 from ...problems import Category, Problem
 
@@ -18,7 +19,6 @@ KEY_HINT = (
     "Make a key in the Renderjuice dashboard; then sign in with it, or set RENDERJUICE_API_KEY. "
     "Access to the API is given on request: ask Renderjuice if the dashboard shows none."
 )
-_AGAIN = "It is tried again by itself."
 _Words = tuple[Category, str, str]
 
 # (status, pattern of what was said, words); "{said}" is replaced. The first that fits counts.
@@ -100,54 +100,8 @@ def explain(error: HttpError) -> Problem | None:
     return None
 
 
-def explain_storage(error: HttpError) -> Problem | None:
-    """Words for an answer of the storage behind a presigned address."""
-    status = error.status or 0
-    if status in (401, 403, 410) or is_expired(error):
-        return Problem(
-            Category.SERVICE,
-            "Renderjuice's storage does not accept the address any more.",
-            "A new address is asked for. If this stays, check the clock of this computer.",
-            error.problem.technical,
-        )
-    if status == 404:
-        return Problem(
-            Category.SERVICE,
-            "A file is not in Renderjuice's storage.",
-            "It may have been deleted. Look at the job on Renderjuice's website.",
-            error.problem.technical,
-        )
-    if status == 413 or storage_code(error) == "EntityTooLarge":
-        return Problem(
-            Category.LIMIT,
-            "The file is larger than Renderjuice's storage takes.",
-            "Make the package smaller: fewer frames of caches, smaller textures.",
-            error.problem.technical,
-        )
-    if error.transient or status >= 500 or status == 429:
-        return Problem(
-            Category.SERVICE,
-            "Renderjuice's storage is not available at the moment.",
-            _AGAIN,
-            error.problem.technical,
-        )
-    return Problem(
-        Category.SERVICE,
-        "Renderjuice's storage refused the transfer.",
-        "Try again. If it stays, tell Renderjuice.",
-        error.problem.technical,
-    )
-
-
-def storage_code(error: HttpError) -> str:
-    """The code of an object store's XML error ("AccessDenied"); "" if there is none."""
-    code = error.body.get("code") if isinstance(error.body, dict) else None
-    return code if isinstance(code, str) else ""
-
-
-def is_expired(error: HttpError) -> bool:
-    """True when the storage itself says that the address, or its token, has expired."""
-    if error.status not in (400, 401, 403, 410):
-        return False
-    said = f"{storage_code(error)} {error.message}"
-    return bool(re.search(r"expired|specified time frame", said, re.I))
+explain_storage = presigned.explain_storage(
+    "Renderjuice",
+    "A new address is asked for. If this stays, check the clock of this computer.",
+    "Make the package smaller: fewer frames of caches, smaller textures.",
+)

@@ -89,7 +89,7 @@ def _check_size(flow: Flow, path: Path) -> None:
         )
 
 
-# -- upload and create ------------------------------------------------------------------------------
+# -- upload and create ----------------------------------------------------------------------------
 
 
 def _create(flow: Flow, client: RenderjuiceClient, path: Path | None) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def _look_up(flow: Flow, client: RenderjuiceClient, remote_id: str) -> None:
         flow.disbelieve("create", error.problem.technical)
 
 
-# -- validate ---------------------------------------------------------------------------------------
+# -- validate -------------------------------------------------------------------------------------
 
 
 def _validate(flow: Flow, client: RenderjuiceClient, remote_id: str) -> dict[str, Any]:
@@ -220,7 +220,7 @@ def _start_validation(client: RenderjuiceClient, remote_id: str) -> dict[str, An
     return {"status": "validating"}
 
 
-# -- render -----------------------------------------------------------------------------------------
+# -- render ---------------------------------------------------------------------------------------
 
 
 def _start(flow: Flow, client: RenderjuiceClient, remote_id: str) -> None:
