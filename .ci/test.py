@@ -80,11 +80,33 @@ PLAIN = tuple(
     for path in sorted((ROOT / "tests").iterdir())
     if (path.is_dir() and any(path.rglob("test_*.py"))) or path.match("test_*.py")
     if path.relative_to(ROOT).as_posix() not in (*IN_BLENDER, *IN_NO_SUITE, "tests/build")
+    and path.name != "contract"
 )
+
+
+def contract(*beginnings: str, others: bool = False) -> tuple[str, ...]:
+    """Files of tests/contract whose names begin so, or all the others."""
+    names = tuple(f"test_{beginning}_" for beginning in beginnings)
+    return tuple(
+        path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "tests" / "contract").glob("test_*.py"))
+        if f"{path.stem}_".startswith(names) is not others
+    )
+
+
+# Whole jobs with real workers, killed and led astray: they wait more than they work.
+WITH_WORKERS = ("farm", "shoot", "kill", "flow")
 
 # The longest first, so that the short ones fill the gaps.
 SUITES = (
-    *(Suite(f"addon-{name}", name, IN_BLENDER) for name in env.BLENDERS),
+    Suite("farm-3.13", "b52", contract("farm")),
+    *(Suite(f"addon-{name}", name, ("tests/addon",)) for name in env.BLENDERS),
+    Suite("shoot-3.13", "b52", contract("shoot")),
+    *(Suite(f"recipes-{name}", name, ("tests/recipes",)) for name in env.BLENDERS),
+    Suite("flow-3.13", "b52", contract("kill", "flow")),
+    Suite("flow-3.11", "b50", contract("kill", "flow")),
+    Suite("contract-3.13", "b52", contract(*WITH_WORKERS, others=True)),
+    Suite("contract-3.11", "b50", contract(*WITH_WORKERS, others=True)),
     Suite("bridge-3.13", "b52", PLAIN),
     Suite("bridge-3.11", "b50", PLAIN),
     *(Suite(f"build-{name}", name, ("tests/build",), 600) for name in env.BLENDERS),
@@ -304,7 +326,7 @@ def main(arguments: list[str]) -> int:
         "--only", action="append", default=[], metavar="NAME", help="suite, env, kind"
     )
     parser.add_argument(
-        "--workers", type=int, default=0, help="suites side by side (as many as cores)"
+        "--workers", type=int, default=0, help="suites side by side (one more than cores)"
     )
     parser.add_argument("--list", action="store_true", help="the suites and what each runs")
     parser.add_argument("--require-all", action="store_true", help="fail if a Blender is left out")
@@ -344,7 +366,8 @@ def main(arguments: list[str]) -> int:
     suites = [suite for suite in suites if suite.env in pythons]
     if suites:
         archive = build.build()
-        workers = chosen.workers or min(4, os.cpu_count() or 2)
+        # One more than cores: some suites wait most of the time.
+        workers = chosen.workers or min(5, (os.cpu_count() or 2) + 1)
         outcomes |= run_all(suites, pythons, archive, workers, more)
 
     passed = sum(outcome.passed for outcome in outcomes.values())
