@@ -17,6 +17,7 @@ from typing import Any
 import bpy
 
 from addon.recipes import blocks, restore
+from addon.recipes.dependencies import Dependency, scan
 from bridge import frames as frame_ranges
 from bridge.frames import FrameRanges
 from bridge.problems import Category, ProblemError
@@ -32,7 +33,7 @@ class Opened:
 
     ``blend`` is the file that is open, ``home`` the folder in which the artist has the scene (None:
     never saved). ``frames`` are those to render (None: the text that was given cannot be read),
-    ``cut`` first and last of them with the handles.
+    ``range`` first and last of them, ``cut`` the same with the handles.
     """
 
     scene: Any
@@ -42,6 +43,7 @@ class Opened:
     folder: Path | None
     options: dict[str, Any]
     frames: FrameRanges | None
+    range: tuple[int, int]
     cut: tuple[int, int]
     notes: list[str] = field(default_factory=list)
 
@@ -77,10 +79,28 @@ def open_asked(params: dict[str, Any]) -> Opened:
     handles = options.get("handles")
     handles = HANDLES if handles is None else max(0, int(handles))
     if frames is None:
-        cut = (scene.frame_start - handles, scene.frame_end + handles)
+        first, last = scene.frame_start, scene.frame_end
     else:
-        cut = (frames.first - handles, frames.last + handles)
-    return Opened(scene, blend, home, capture, folder, options, frames, cut, notes)
+        first, last = frames.first, frames.last
+    cut = (first - handles, last + handles)
+    return Opened(scene, blend, home, capture, folder, options, frames, (first, last), cut, notes)
+
+
+def find_files(opened: Opened) -> list[Dependency]:
+    """What the scene needs for its frames and the handles.
+
+    A file that only a handle would read may be missing: sequences start and end somewhere.
+    """
+    found = scan(frames=opened.cut, capture=opened.capture, folder=opened.folder)
+    if opened.cut != opened.range and any(item.missing for item in found):
+        exact = {
+            (item.kind, item.path, item.library): set(item.missing)
+            for item in scan(frames=opened.range, capture=opened.capture, folder=opened.folder)
+        }
+        for item in found:
+            known = exact.get((item.kind, item.path, item.library), set())
+            item.missing = [path for path in item.missing if path in known]
+    return found
 
 
 def _options(params: dict[str, Any], capture: dict[str, Any] | None) -> dict[str, Any]:

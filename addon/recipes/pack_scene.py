@@ -78,7 +78,7 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     progress(0.0, "Opening the scene")
     opened = pack_open.open_asked(params)
     progress(0.1, "Looking for files")
-    found = scan(frames=opened.cut, capture=opened.capture, folder=opened.folder)
+    found = pack_open.find_files(opened)
     packed_max = int(params.get("packed_max_bytes") or _GIB)
     plan = _plan(opened, found, name, mode, packed_max)
     progress(0.2, "Checking the scene")

@@ -71,6 +71,17 @@ def test_every_kind_of_file_in_an_archive(everything: dict[str, Any], tmp_path: 
         os.rename(gone, root)
 
 
+def test_handles_ask_for_no_files_that_are_not_there(
+    everything: dict[str, Any], tmp_path: Path
+) -> None:
+    """With handles the range begins before the caches do; that is no reason to stop."""
+    answer = lab.pack(Path(everything["main"]), tmp_path, frames="2-5", report_only=True)
+    assert not answer["blocked"], answer["report"]["findings"]
+    assert all(not item["missing_count"] for item in answer["report"]["dependencies"])
+    answer = lab.pack(Path(everything["main"]), tmp_path, frames="0-5", report_only=True)
+    assert answer["blocked"]
+
+
 def _packable(root: Path, *, more: bool) -> Path:
     """A scene with one of each thing that Blender packs into a .blend; ``more``: and what it says
     it packs, but renders differently then.
