@@ -96,8 +96,9 @@ def message(body: Any) -> str:
     """The words of an error answer, in any of the shapes that the services use; "" if none.
 
     ``{"error": "…"}``, ``{"error": {"message", "name"}}``, ``{"data": {"error": "…"}}``,
-    ``{"message": "…"}``, and the usual relatives (detail, errors[0].message). Where a body has
-    several, ``message`` says most (``error`` is then often only the status in words).
+    ``{"message": "…"}``, ``{"errorMessage": "…"}``, and the usual relatives (detail,
+    errors[0].message). Where a body has several, ``message`` says most (``error`` is then often
+    only the status in words).
     """
     for candidate in _candidates(body):
         if isinstance(candidate, str) and candidate.strip():
@@ -122,6 +123,7 @@ def _candidates(body: Any) -> list[Any]:
             found += [error.get("message"), error.get("detail"), error.get("name")]
         if isinstance(error, list) and error:
             found.append(error[0])
+        found.append(holder.get("errorMessage"))
         found.append(holder.get("detail"))
         errors = holder.get("errors")
         if isinstance(errors, list) and errors:

@@ -24,8 +24,10 @@ LOG_COPIES = 2
 _known: set[str] = set()
 _known_lock = threading.Lock()
 
-# Rigyd: rgyd_live_… / rgyd_test_…; Renderjuice: RJ-…
-_KEY_SHAPES = re.compile(r"\brgyd_[A-Za-z0-9_\-]+|\bRJ-[A-Za-z0-9][A-Za-z0-9._\-]{5,}")
+# Rigyd: rgyd_live_… / rgyd_test_…; Renderjuice: RJ-…; Glossi: glsi_…
+_KEY_SHAPES = re.compile(
+    r"\brgyd_[A-Za-z0-9_\-]+|\bglsi_[A-Za-z0-9_\-]+|\bRJ-[A-Za-z0-9][A-Za-z0-9._\-]{5,}"
+)
 _SCHEMES = re.compile(r"\b(Bearer|Basic|Digest|Token)\s+(?!\*\*\*)[A-Za-z0-9._~+/=\-]{6,}", re.I)
 _NAMED = re.compile(
     r"""(?P<name>["']?\b(?:x-api-key|proxy-authorization|authorization|set-cookie|cookie
