@@ -126,7 +126,7 @@ def check(context: bpy.types.Context, options: dict[str, Any] | None) -> list[Pr
     if wanted and wanted not in known:
         found.append(_unknown("camera", wanted, known))
     elif not wanted and scene.camera is None and not wishes.get("ignore_problems"):
-        found += [] if renders_strips(scene) else [_no_camera(known)]
+        found += [] if renders_strips(scene) or _markers_name(scene) else [_no_camera(known)]
     layer = wishes.get("view_layer")
     if layer and layer not in scene.view_layers:
         found.append(_unknown("view layer", layer, [one.name for one in scene.view_layers]))
@@ -136,6 +136,12 @@ def check(context: bpy.types.Context, options: dict[str, Any] | None) -> list[Pr
         except ProblemError as error:
             found.append(error.problem)
     return found
+
+
+def _markers_name(scene: Any) -> bool:
+    """Whether markers of the timeline name cameras: the scene itself needs none then."""
+    cameras = [marker.camera for marker in scene.timeline_markers if marker.camera is not None]
+    return any(not camera.hide_render for camera in cameras)
 
 
 def _no_camera(known: list[str]) -> Problem:

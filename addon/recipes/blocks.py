@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds data-blocks of the open file by name and library, as ``capture.json`` tells them."""
+"""Finds data-blocks of the open file, by name and library as ``capture.json`` tells them; cameras."""
 
 from __future__ import annotations
 
@@ -30,3 +30,22 @@ def find(collection: Any, name: str, library: str | None) -> Any:
         if item.name == name and same_file(library_path(item), library):
             return item
     return None
+
+
+def camera_of(scene: Any, frame: int) -> Any:
+    """The camera that ``scene`` is rendered from at ``frame``, or None.
+
+    A scene that names none is rendered from those of its markers: the last one up to the frame, else
+    the first of all (Blender's own rule; cameras that are hidden in renders do not count).
+    """
+    if scene.camera is not None:
+        return scene.camera
+    bound = [
+        marker
+        for marker in scene.timeline_markers
+        if marker.camera is not None and not marker.camera.hide_render
+    ]
+    before = [marker for marker in bound if marker.frame <= frame]
+    if before:
+        return max(before, key=lambda marker: marker.frame).camera
+    return min(bound, key=lambda marker: marker.frame).camera if bound else None

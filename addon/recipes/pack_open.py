@@ -172,6 +172,9 @@ def _set(scene: Any, options: dict[str, Any], frames: FrameRanges | None) -> Non
         # Markers would switch to another camera again.
         for marker in scene.timeline_markers:
             marker.camera = None
+    elif scene.camera is None:
+        # Only markers name cameras. What reads the copy may look for one before it plays them.
+        scene.camera = blocks.camera_of(scene, frames.first if frames else scene.frame_start)
     layer = scene.view_layers.get(options.get("view_layer") or "")
     if layer is not None:
         for other in scene.view_layers:

@@ -14,7 +14,7 @@ from typing import Any
 
 import bpy
 
-from addon.recipes import preflight_engine, versions
+from addon.recipes import blocks, preflight_engine, versions
 from bridge import frames as frame_ranges
 from bridge.frames import FrameRanges
 from bridge.problems import Problem, ProblemError
@@ -90,7 +90,8 @@ def read(
     image = render.image_settings
     wished = wishes.get("camera")
     facts.cameras = [item for item in scene.objects if item.type == "CAMERA"]
-    facts.camera = scene.objects.get(wished) if wished else scene.camera
+    first = scene.frame_start
+    facts.camera = scene.objects.get(wished) if wished else blocks.camera_of(scene, first)
     facts.layers = rendered_layers(scene, wishes.get("view_layer"))
     facts.frames, facts.frames_problem = _frames(scene, frames or wishes.get("frames"))
     facts.frames_given = bool(wishes.get("frames")) or isinstance(frames, str)

@@ -16,7 +16,7 @@ from typing import Any
 
 import bpy
 
-from addon.recipes import versions
+from addon.recipes import blocks, versions
 from bridge import blend_file
 from bridge.problems import Category, ProblemError
 
@@ -95,7 +95,12 @@ def uses_sequencer(scene: Any) -> bool:
 
 
 def require_picture(scene: Any) -> None:
-    """Raise ProblemError(INPUT) when there is nothing to render: no camera, no strips."""
+    """Raise ProblemError(INPUT) when there is nothing to render: no camera, no strips.
+
+    A scene whose markers alone name cameras gets the one of its first frame.
+    """
+    if scene.camera is None:
+        scene.camera = blocks.camera_of(scene, scene.frame_start)
     if scene.camera is None and not uses_sequencer(scene):
         raise ProblemError(
             Category.INPUT,

@@ -90,6 +90,12 @@ def test_what_a_click_refuses(courier: Courier, scene: Any) -> None:
     assert refused(courier, ignore_problems=True) == "", "somebody said: send anyway"
 
 
+def test_markers_may_name_the_camera(courier: Courier, scene: Any) -> None:
+    scene.timeline_markers.new("A", frame=5).camera = scene.camera
+    scene.camera = None
+    assert refused(courier) == ""
+
+
 def test_strips_need_no_camera(courier: Courier, scene: Any) -> None:
     scene.camera = None
     assert refused(courier)

@@ -70,6 +70,16 @@ def test_markers_that_switch_the_camera(look: Look) -> None:
     assert "choose it before" in look.one("camera_markers", INFO)["hint"]
 
 
+def test_markers_alone_name_the_camera(look: Look) -> None:
+    camera = look.scene.camera
+    look.scene.timeline_markers.new("A", frame=5).camera = camera
+    look.scene.camera = None
+    assert look.codes() == {"camera_markers"}, "Blender renders it"
+    assert look.report()["camera"] == camera.name
+    camera.hide_render = True
+    assert "no_camera" in look.codes(), "Blender passes over a hidden one"
+
+
 # Layers and what is visible
 
 
