@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds data-blocks of the open file by name and library, as ``capture.json`` tells them; a camera."""
+"""Finds data-blocks by name and library, as ``capture.json`` tells them, and a camera."""
 
 from __future__ import annotations
 
