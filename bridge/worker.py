@@ -285,8 +285,8 @@ class Worker:
             self._meet(flow, error)
             return
         notes = [*flow.job.notes, *said]
-        if job.remote_id and not (service and service.cancel_at):
-            notes.append(f"The conversion goes on at {label} and is charged: it cannot be stopped.")
+        if job.remote_id and service and service.goes_on:
+            notes.append(service.goes_on)
         elif flow.doubtful():
             notes.append(f"{label} may have taken this job before it was canceled.")
         self._end(flow, State.CANCELED, notes=notes, problem=None)

@@ -114,6 +114,8 @@ class Service:
     scope: str = "selection"
     #: what stops a job at the service; "" where it cannot be stopped
     cancel_at: str = ""
+    #: what is said when a job that cannot be stopped is canceled here
+    goes_on: str = ""
     #: judges options that depend on each other or have a grammar of their own
     check_at: str = ""
     #: True where one job takes several files or products

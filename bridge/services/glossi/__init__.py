@@ -39,6 +39,7 @@ GLOSSI = Service(
         "stills",
     ),
     once_step="renders",
+    goes_on="What was started goes on at Glossi and may be charged: it cannot be stopped.",
     many=True,
     priced=False,
 )

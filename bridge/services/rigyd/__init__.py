@@ -18,5 +18,6 @@ RIGYD = Service(
     flow_at="rigyd.flow:convert",
     client_at="rigyd.client:RigydClient",
     http_at="rigyd.client:connection",
+    goes_on="The conversion goes on at Rigyd and is charged: it cannot be stopped.",
     attempt_steps=("submit", "submit.looks", "named", "follow", "download", "place", "unpack"),
 )
