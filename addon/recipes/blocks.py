@@ -35,8 +35,8 @@ def find(collection: Any, name: str, library: str | None) -> Any:
 def camera_of(scene: Any, frame: int) -> Any:
     """The camera that ``scene`` is rendered from at ``frame``, or None.
 
-    A scene that names none is rendered from those of its markers: the last one up to the frame, else
-    the first of all (Blender's own rule; cameras that are hidden in renders do not count).
+    A scene that names none is rendered from those of its markers: the last one up to the frame,
+    else the first of all (Blender's own rule; cameras hidden in renders do not count).
     """
     if scene.camera is not None:
         return scene.camera
