@@ -4,9 +4,10 @@
     serve(state_dir)                      serve until interrupted (``scene-courier sandbox``)
     with Sandbox(state_dir) as box: ...   the same in this process, on threads (tests)
 
-``box.rigyd.base_url`` and ``box.rigyd.api_key`` are all that a client needs, ``box.renderjuice`` and
-``box.glossi`` have the same. Keys, jobs, credits and files lie in ``state_dir`` and survive a restart;
-``state_dir/address.json`` (private) tells where a running sandbox is. One sandbox per folder.
+``box.rigyd.base_url`` and ``box.rigyd.api_key`` are all that a client needs; ``box.renderjuice``
+and ``box.glossi`` have the same. Keys, jobs, credits and files lie in ``state_dir`` and survive a
+restart; ``state_dir/address.json`` (private) tells where a running sandbox is. One sandbox per
+folder.
 Finished jobs are kept, of Rigyd at most 200 and 4 GiB, and at least an hour.
 
 This package stands in for the vendors, so it shares no code with ``bridge.services``: shared code
@@ -56,13 +57,14 @@ class Sandbox:
 
     ``port`` 0 takes the port of the last run if it is free, else any. ``faults`` is a fault plan
     (see ``faults``), an object, or a file. ``converter`` (Rigyd), ``renderer`` (Renderjuice) and
-    ``studio`` (Glossi) replace the headless Blender; without them ``program`` (or SCENE_COURIER_BLENDER, or this
-    Python's bpy) does the work. ``parallel`` conversions run at once, each for at most ``timeout``
-    seconds; ``renders`` renders run at once and ``queue`` more may wait. ``ways`` are those of
-    Renderjuice that its documentation leaves open (see ``renderjuice_ways``). ``webhook`` is where
-    its events go, an address on this computer; None leaves it as it was last set, "" ends it.
-    ``glossi_ways`` are Glossi's (see ``glossi_ways``); ``products`` of its models and as many of its
-    render jobs may wait.
+    ``studio`` (Glossi) replace the headless Blender; without them ``program`` (or
+    SCENE_COURIER_BLENDER, or this Python's bpy) does the work. ``parallel`` conversions run at
+    once, each for at most ``timeout`` seconds; of each service ``renders`` renders run at once.
+    ``queue`` more of Renderjuice's may wait. ``ways`` are those of Renderjuice that its
+    documentation leaves open (see ``renderjuice_ways``). ``webhook`` is where its events go, an
+    address on this computer; None leaves it as it was last set, "" ends it.
+    ``glossi_ways`` are Glossi's (see the module of that name); ``products`` of its models, and as
+    many of its render jobs, may wait.
 
     Raises ProblemError when the folder is in use, not writable, or the port is taken.
     """
@@ -229,8 +231,8 @@ class Sandbox:
     def address(self) -> dict[str, dict[str, str]]:
         """{service: {"base_url", "api_key"}}: what a client needs.
 
-        Renderjuice's entry has "webhook_secret" as well while events are sent, Glossi's "files_url":
-        the address that finished files lie below, for its bare keys.
+        Renderjuice's entry has "webhook_secret" as well while events are sent. Glossi's has
+        "files_url", the address that finished files lie below, for its bare keys.
         """
         found = {
             name: {"base_url": service.base_url, "api_key": service.api_key}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Glossi's API, spoken by the sandbox: life, keys and routes; the calls are in modules of their own.
+"""Glossi's API, spoken by the sandbox: its life, keys and routes; calls have modules of their own.
 
 Base URL ``http://127.0.0.1:PORT/glossi/api/v1``, the key in ``X-API-Key``. Models are really opened
 and projects really rendered. Files travel by signed URLs below ``/glossi/storage`` and, for bare

@@ -12,7 +12,7 @@ job's fate may have ``models`` and ``renders``, which are the fates of what it m
   {"visit": status, "seconds": n}
                           is shown as that status for so long, then goes on (of a job: ``at``)
   {"seconds": n}          each status takes at least so long
-  {"lose": [n, ...]}      these results are missing: rows of a job's ``results``, files of ``renders``
+  {"lose": [n, ...]}      these results are missing: rows of ``results``, files of ``renders``
   {"gone": true}          files are listed, and are not there
 
 Fates of later calls add to those of earlier ones; a retry's replaces them.

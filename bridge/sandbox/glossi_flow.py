@@ -79,7 +79,7 @@ class Conductor:
 
     def _work(self) -> None:
         while not self._stopping:
-            jobs = [job for job in self._store.in_state(JOB, *WORKING)]
+            jobs = self._store.in_state(JOB, *WORKING)
             moved = [self._safely(job) for job in jobs if not glossi_fate.stuck(job)]
             with self._wake:
                 if not any(moved) and not self._news and not self._stopping:

@@ -69,7 +69,7 @@ class GlossiHook:
 
     @property
     def setting(self) -> dict[str, Any] | None:
-        """{"id", "url", "events", "enabled"}, "description" if there is one; None for no setting."""
+        """{"id", "url", "events", "enabled"}, with "description" if there is one; else None."""
         kept = self._store.setting("webhook")
         return None if kept is None else {k: v for k, v in kept.items() if k != "generation"}
 

@@ -15,8 +15,10 @@ import requests
 from bridge.problems import ProblemError
 from bridge.sandbox import Sandbox
 from bridge.sandbox.canned import CannedConverter, tiny_glb
+from bridge.sandbox.glossi_canned import CannedStudio
 from bridge.sandbox.renderjuice_canned import CannedRenderer
 
+from .gloss import Gloss
 from .juice import Juice
 
 MakeBox = Callable[..., Sandbox]
@@ -103,6 +105,7 @@ def make_box(tmp_path: Path) -> Iterator[MakeBox]:
     def make(folder: Path | None = None, **options: Any) -> Sandbox:
         options.setdefault("converter", CannedConverter())
         options.setdefault("renderer", CannedRenderer())
+        options.setdefault("studio", CannedStudio())
         box = Sandbox(folder or tmp_path / "sandbox", **options).start()
         boxes.append(box)
         return box
@@ -158,6 +161,26 @@ def juice_of() -> Iterator[Callable[[Sandbox], Juice]]:
 def juice(box: Sandbox, juice_of: Callable[[Sandbox], Juice]) -> Juice:
     """A client of ``box``'s Renderjuice."""
     return juice_of(box)
+
+
+@pytest.fixture
+def gloss_of() -> Iterator[Callable[[Sandbox], Gloss]]:
+    """Makes clients of sandboxes' Glossi."""
+    clients: list[Gloss] = []
+
+    def make(box: Sandbox) -> Gloss:
+        clients.append(Gloss(box))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def gloss(box: Sandbox, gloss_of: Callable[[Sandbox], Gloss]) -> Gloss:
+    """A client of ``box``'s Glossi."""
+    return gloss_of(box)
 
 
 @pytest.fixture(scope="session")
