@@ -10,7 +10,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ from mathutils import Matrix
 
 SURFACE_TYPES = frozenset({"MESH", "CURVE", "SURFACE", "FONT", "META"})
 CARRIED = "simready_"
+#: told of each new mesh and the evaluated object that it comes from
+Carry = Callable[[bpy.types.Object, bpy.types.Mesh], None]
 
 
 @dataclass
@@ -29,6 +31,17 @@ class Plain:
     objects: list[bpy.types.Object] = field(default_factory=list)
     triangles: int = 0
     notes: list[str] = field(default_factory=list)
+    meshes: list[bpy.types.Mesh] = field(default_factory=list)
+    renamed: list[tuple[Any, str]] = field(default_factory=list)
+
+    def discard(self) -> None:
+        """Remove what was made, and give the sources their names back.
+
+        The scene must not be the window's any more.
+        """
+        bpy.data.batch_remove([*self.scene.objects, *self.meshes, self.scene])
+        for item, name in self.renamed:
+            item.name = name
 
     def materials(self) -> list[bpy.types.Material]:
         """The materials that some face uses, each once, in order of appearance."""
@@ -61,8 +74,11 @@ def triangle_count(mesh: bpy.types.Mesh) -> int:
 
 
 class _Builder:
-    def __init__(self, scene: bpy.types.Scene, unit_scale: float) -> None:
+    def __init__(
+        self, scene: bpy.types.Scene, unit_scale: float, carry: Carry | None = None
+    ) -> None:
         self.plain = Plain(scene)
+        self.carry = carry
         self.scale = Matrix.Scale(unit_scale, 4)
         self.meshes: dict[tuple[Any, ...], bpy.types.Mesh] = {}
         self.made: dict[str, bpy.types.Object] = {}
@@ -84,7 +100,10 @@ class _Builder:
             mesh.name = name
             _keep_carried(mesh)
             _object_materials(mesh, source)
+            if self.carry is not None:
+                self.carry(source, mesh)
             self.meshes[key] = mesh
+            self.plain.meshes.append(mesh)
         return self.meshes[key]
 
     def add(
@@ -97,6 +116,7 @@ class _Builder:
         world = self.scale @ world
         if mesh is not None and not _is_trs(world):
             mesh = mesh.copy()  # a sheared object cannot be told by glTF's node: shear the points
+            self.plain.meshes.append(mesh)
             mesh.transform(world)
             if world.is_negative:
                 mesh.flip_normals()
@@ -118,19 +138,20 @@ def build(
     places: dict[bpy.types.Object, Matrix] | None = None,
     *,
     unit_scale: float = 1.0,
+    carry: Carry | None = None,
 ) -> Plain:
     """Make the new scene from objects of the current view layer, as they are evaluated now.
 
     ``places`` overrules where an object stands in the world: what the artist's session knew and the
     file does not (a rigid body that was played but not baked). ``unit_scale`` is metres for each
-    Blender unit; the new scene is in metres. The chosen objects and their data lose their names to
-    the new ones (the file in memory is a copy, never saved).
+    Blender unit; the new scene is in metres. ``carry`` may add to each new mesh. The chosen objects
+    and their data lose their names to the new ones (the file in memory is a copy, never saved).
     """
     context = bpy.context
     items = list(dict.fromkeys(chosen))
     names = {item: item.name for item in items}
     depsgraph = context.evaluated_depsgraph_get()
-    builder = _Builder(bpy.data.scenes.new("Asset"), unit_scale)
+    builder = _Builder(bpy.data.scenes.new("Asset"), unit_scale, carry)
     parts = [(item, item.evaluated_get(depsgraph)) for item in items]
     made: dict[bpy.types.Object, bpy.types.Object] = {}
     moves: dict[bpy.types.Object, Matrix] = {}
@@ -142,18 +163,20 @@ def build(
             mesh = builder.mesh(evaluated, data_name)
             if mesh is not None and item.data.library is None and item.data.name == data_name:
                 item.data.name = data_name + " (source)"
+                builder.plain.renamed.append((item.data, data_name))
                 mesh.name = data_name
         here = evaluated.matrix_world.copy()
         world = (places or {}).get(item, here)
         sources.append((item, names[item], mesh, world))
         moves[item] = world @ here.inverted_safe()
-    copies = _instances(builder, depsgraph, moves)
+    copies = _instances(builder, depsgraph, moves) if any(map(_may_instance, items)) else {}
     for item, name, mesh, world in sources:
         parent_of_some = any(child in names for child in item.children_recursive)
         if mesh is None and not (parent_of_some or copies.get(item)):
             continue
         if item.library is None:
             item.name = name + " (source)"
+            builder.plain.renamed.append((item, name))
         made[item] = builder.add(name, mesh, world, item)
     for item, several in copies.items():
         for name, mesh, world, origin in several:
@@ -161,6 +184,13 @@ def build(
             _adopt(made_item, made[item])
     _rebuild_hierarchy(made)
     return builder.plain
+
+
+def _may_instance(item: bpy.types.Object) -> bool:
+    """Whether it is worth looking through all instances of the scene for those of this object."""
+    if item.type != "MESH" or item.instance_type != "NONE":
+        return True
+    return any(modifier.type in {"NODES", "PARTICLE_SYSTEM"} for modifier in item.modifiers)
 
 
 def _shows_itself(item: bpy.types.Object, items: list[bpy.types.Object]) -> bool:
