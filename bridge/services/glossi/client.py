@@ -78,10 +78,10 @@ def connection(
 
 
 class GlossiClient:
-    """Glossi through an ``Http`` made by ``connection``. Ids and states are texts, states in
-    capitals.
+    """Glossi through an ``Http`` made by ``connection``.
 
-    Threads may share it for ``put``; everything else belongs to one thread.
+    Ids and states are texts, states in capitals. Threads may share it for ``put``; everything else
+    belongs to one thread.
     """
 
     def __init__(self, http: Http) -> None:

@@ -16,14 +16,11 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ...archive import folded, kept_name
+from ...archive import folded
 from ...frames import FrameRanges, of
-from ...problems import ProblemError
+from ...names import safe_parts
 
 _MOST_OUTPUTS = 2_000_000
-_LONGEST_NAME = 200  # bytes
-_DEEPEST = 8
-_DRIVE = re.compile(r"[A-Za-z]:")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -191,32 +188,6 @@ def _merged(new: list[Output], old: list[Output]) -> list[Output]:
 
 
 # --- names ---------------------------------------------------------------------------------------
-
-
-def safe_parts(text: str) -> list[str]:
-    """A path from outside as parts that stay in their folder; names keep their letters.
-
-    Absolute paths become relative, ``..`` and drives are dropped, reserved names are changed.
-    """
-    parts = []
-    for part in re.split(r"[\\/]+", text):
-        name = _DRIVE.sub("", part, count=1) if _DRIVE.match(part) else part
-        name = name.rstrip(" .")
-        if name:
-            parts.append(_safe_name(name))
-    return parts[-_DEEPEST:]
-
-
-def _safe_name(name: str) -> str:
-    stem, dot, suffix = name.rpartition(".")
-    if len(suffix) > 12 or not stem:
-        stem, dot, suffix = name, "", ""
-    while len(f"{stem}{dot}{suffix}".encode("utf-8", "replace")) > _LONGEST_NAME:
-        stem = stem[:-1]  # the end of a very long name is where its number may be: see below
-    try:
-        return kept_name(f"{stem}{dot}{suffix}")
-    except ProblemError:
-        return "file"
 
 
 def _placed(outputs: list[Output], fallback: str) -> list[Output]:
