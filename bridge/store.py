@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,26 @@ class Store:
             "SELECT * FROM jobs WHERE state NOT IN (?,?,?) ORDER BY created_at, id", ended
         ).fetchall()
         return [to_job(row) for row in rows]
+
+    def jobs_about(self, service: str, remote_ids: Iterable[str]) -> list[Job]:
+        """A service's jobs that have not ended and that know one of these ids of the service.
+
+        As their own, or in what their steps, their report or the last answer hold; oldest first.
+        """
+        ended = [state.value for state in State if state.terminal]
+        found: dict[str, Job] = {}
+        for remote_id in dict.fromkeys(remote_ids):
+            if not remote_id:
+                continue
+            text = json.dumps(remote_id)  # as it stands in JSON, quotes included
+            rows = self._db.execute(
+                "SELECT * FROM jobs WHERE service=? AND state NOT IN (?,?,?) AND (remote_id=? "
+                "OR instr(report,?) OR instr(remote,?) OR EXISTS (SELECT 1 FROM steps "
+                "WHERE job_id=jobs.id AND instr(answer,?)))",
+                (service, *ended, remote_id, text, text, text),
+            )
+            found |= {row["id"]: to_job(row) for row in rows}
+        return sorted(found.values(), key=lambda job: (job.created_at, job.id))
 
     def update_job(self, job_id: str, **changes: Any) -> Job:
         """Change fields of a job, durably, and raise the revision. KeyError if it is not there."""

@@ -1,21 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Webhooks: is an event really the service's, and a receiver that wakes the job it is about.
+"""A receiver of services' events that wakes the jobs they are about.
 
-The receiver listens on loopback alone, on a port that the user names, behind the user's own tunnel;
-what comes through it may come from anybody, so nothing is believed before its signature is. Bodies,
-headers, times and threads are bounded. An event only makes the worker look at a job at once: what
-happened is asked from the service itself, and polling stays the base.
-
-One function in ``VERIFIERS`` for each service that sends events.
+It listens on loopback alone, on a port that the user names, behind the user's own tunnel; what
+comes through it may come from anybody, and is judged by ``webhook_events``. Bodies, headers, times
+and threads are bounded. An event only makes the worker look at a job at once: what happened is
+asked from the service itself, and polling stays the base.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
-import hashlib
-import hmac
 import json
 import logging
 import re
@@ -25,7 +19,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -33,86 +26,24 @@ from .jobs import State
 from .problems import Category, ProblemError
 from .redact import technical
 from .store import Store
+from .webhook_events import VERIFIERS, Event, Rejected, verify_glossi, verify_renderjuice
 
-WINDOW_SECONDS = 300
+__all__ = [
+    "VERIFIERS",
+    "Event",
+    "Receiver",
+    "Rejected",
+    "verify_glossi",
+    "verify_renderjuice",
+    "wake",
+]
+
 MAX_BODY_BYTES = 1024 * 1024
 _THREADS = 8
 #: all of one exchange; the vendor waits 7 s for the answer (Renderjuice docs, Webhook events)
 _EXCHANGE_SECONDS = 6.0
 _REMEMBERED = 10_000
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Event:
-    """A verified event: which service, what it is called, and the service's id of the job."""
-
-    service: str
-    name: str
-    remote_id: str
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What is the same when an event is delivered again (there is no delivery id)."""
-        return self.service, self.remote_id, self.name
-
-
-class Rejected(Exception):
-    """Not a genuine event; ``status`` is the HTTP answer, the text is for our own log."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-
-
-def verify_renderjuice(
-    secret: str, headers: Mapping[str, str], body: bytes, now: float | None = None
-) -> Event:
-    """The event in a delivery of Renderjuice's (Renderjuice docs, Webhook events).
-
-    HMAC-SHA256 over ``timestamp + "." + raw body``, compared in constant time; the encoding of the
-    signature is not documented, so hex and base64 are both read. The timestamp (Unix seconds) may
-    be five minutes off, to either side. Raises Rejected.
-    """
-    named = {name.lower(): value.strip() for name, value in headers.items()}
-    stamp = named.get("x-renderjuice-timestamp", "")
-    signature = named.get("x-renderjuice-signature", "")
-    if not stamp or not signature:
-        raise Rejected(401, "not signed")
-    if not re.fullmatch(r"[0-9]{1,12}", stamp):
-        raise Rejected(401, "an unreadable timestamp")
-    expected = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).digest()
-    genuine = [hmac.compare_digest(expected, given) for given in _signatures(signature)]
-    if not any(genuine):
-        raise Rejected(401, "a wrong signature")
-    if abs((time.time() if now is None else now) - int(stamp)) > WINDOW_SECONDS:
-        raise Rejected(401, "too old, or from the future")
-    try:
-        data = json.loads(body)
-        name, remote_id = data["event"], data["jobId"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise Rejected(400, "no event in it") from None
-    if not (isinstance(name, str) and isinstance(remote_id, str) and name and remote_id):
-        raise Rejected(400, "no event in it")
-    return Event("renderjuice", name[:100], remote_id[:200])
-
-
-def _signatures(text: str) -> list[bytes]:
-    """The 32 bytes that a signature may stand for, in each encoding that fits."""
-    value = re.sub(r"^(?:sha256|v1)=", "", text, flags=re.I)
-    found = []
-    if re.fullmatch(r"[0-9a-fA-F]{64}", value):
-        found.append(bytes.fromhex(value))
-    if re.fullmatch(r"[A-Za-z0-9+/_-]{43}=?", value):
-        plain = value.rstrip("=").replace("-", "+").replace("_", "/") + "="
-        with contextlib.suppress(binascii.Error, ValueError):
-            found.append(base64.b64decode(plain, validate=True))
-    return found
-
-
-Verifier = Callable[[str, Mapping[str, str], bytes], Event]
-
-VERIFIERS: dict[str, Verifier] = {"renderjuice": verify_renderjuice}
 
 
 class Receiver:
@@ -136,7 +67,7 @@ class Receiver:
         self._secret = secret
         self._on_event = on_event
         self._on_rejected = on_rejected
-        self._heard: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._heard: OrderedDict[tuple[str, ...], None] = OrderedDict()
         self._lock = threading.Lock()
         try:
             self._server = _Server(self, port)
@@ -279,12 +210,11 @@ class _Handler(BaseHTTPRequestHandler):
 def wake(store: Store, event: Event) -> list[str]:
     """Make the worker look at the event's jobs now; answers their ids.
 
-    Only jobs that wait for time: what waits for a person goes on waiting.
+    Those whose own id at the service, or that of anything they made there, is in the event. Only
+    jobs that wait for time: what waits for a person goes on waiting.
     """
     woken = []
-    for job in store.open_jobs():
-        if job.service != event.service or job.remote_id != event.remote_id:
-            continue
+    for job in store.jobs_about(event.service, event.ids or (event.remote_id,)):
         if job.state is State.AWAITING_APPROVAL or job.waiting_reason in ("person", "credentials"):
             continue
         if job.due_at > time.time():

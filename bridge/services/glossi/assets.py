@@ -44,7 +44,7 @@ _FOLDER_BYTES, _NAME_BYTES = 80, 120
 
 @dataclass(frozen=True)
 class Asset:
-    """A file that can be fetched. ``url`` is a secret; ``path``, relative and safe, where it goes."""
+    """A file that can be fetched: from ``url``, a secret, to ``path``, relative and safe."""
 
     product: str
     name: str

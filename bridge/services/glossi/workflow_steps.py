@@ -2,7 +2,8 @@
 """The step-by-step workflow: models, PUT, confirm, ready, projects.
 
 (Glossi docs, Complete Workflow.) A model record without a confirm has started nothing, so it may be
-made again when its address ended. Projects are made by a call that may happen once: no list would tell what became of it.
+made again when its address ended. Projects are made by a call that may happen once: no list would
+tell what became of it.
 """
 
 from __future__ import annotations
