@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Recipe: the templates of the photo studio.
 
-    {}  ->  {"templates": [{"id", "key", "name", "description", "scope": "public" | "workspace",
-                            "bookmarks": [{"name", …}], "shots": [{"name", "frames", …}]}]}
+{}  ->  {"templates": [{"id", "key", "name", "description", "scope": "public" | "workspace",
+                        "bookmarks": [{"name", …}], "shots": [{"name", "frames", …}]}]}
 """
 
 from __future__ import annotations

@@ -64,6 +64,7 @@ class Template:
     scope: str
     bookmarks: tuple[Bookmark, ...]
     shots: tuple[Shot, ...]
+    turns: bool = False  # the product turns to the camera instead of the camera around it
     id: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
@@ -123,6 +124,7 @@ TEMPLATES = (
             Bookmark("Back View", 180, 12),
         ),
         (Shot("360 Spin", "spin", 48),),
+        turns=True,
     ),
 )
 
