@@ -22,6 +22,7 @@ import bpy
 from ..bridge import commands, paths
 from ..bridge.jobs import SANDBOX, Job
 from ..bridge.problems import ProblemError
+from ..bridge.services import SERVICES
 from . import capture, session, versions
 from .capture import scene as scenes
 from .capture import write as capture_files
@@ -33,6 +34,8 @@ class Order:
 
     ``scope`` is "selection" (what is selected, with ``per_object``) or "scene" (a render of the
     whole scene; ``cameras`` names those to render, each a job of its own; none: the scene's).
+    ``products`` says what makes a product, for a service that takes several in one job: it is one
+    job then, whatever is selected. Left empty it is the option of that name, or each object.
     ``agreed_credits`` is the price for each job that the person saw and agreed to, None if no price
     was shown; ``agreed`` says yes to the paid step beforehand, where there is no price to show.
     ``results_folder`` may begin with ``//``.
@@ -45,6 +48,7 @@ class Order:
     cameras: list[str] = field(default_factory=list)
     agreed: bool = False
     per_object: bool = False
+    products: str = ""
     placement: str = "source"
     source_after: str = "hide"
     results_folder: str = "//courier/"
@@ -59,6 +63,7 @@ class _Part:
     options: dict[str, Any]
     objects: list[bpy.types.Object] = field(default_factory=list)
     scene: Any = None
+    products: str = ""
 
 
 def send(context: bpy.types.Context, now: session.Session, order: Order) -> list[Job]:
@@ -94,14 +99,26 @@ def send(context: bpy.types.Context, now: session.Session, order: Order) -> list
 
 
 def _parts(context: bpy.types.Context, order: Order) -> list[_Part]:
-    """The selection as one job, or as one for each object."""
+    """The selection as one job, or as one for each object; products are always one job."""
     items = list(context.view_layer.objects.selected)
+    if SERVICES[order.service].many:
+        return [_product_part(context, order, items)]
     for problem in capture.check(context, order.options, objects=items):
         raise ProblemError.of(problem)
     groups = (
         [[item] for item in capture.exportable(context, items)] if order.per_object else [items]
     )
     return [_Part(_name(context, group), dict(order.options), group) for group in groups]
+
+
+def _product_part(context: bpy.types.Context, order: Order, items: list[bpy.types.Object]) -> _Part:
+    mode = order.products or str(order.options.get("products") or "object")
+    options = {**order.options, "products": mode}
+    for problem in capture.check(context, options, objects=items, products=mode):
+        raise ProblemError.of(problem)
+    made = capture.products(context, mode, items)
+    more = f" and {len(made) - 1} more" if len(made) > 1 else ""
+    return _Part(f"{made[0].name}{more}", options, items, products=mode)
 
 
 def _scene_parts(context: bpy.types.Context, order: Order) -> list[_Part]:
@@ -151,6 +168,7 @@ def _prepare(
             placement=order.placement,
             objects=part.objects,
             whole_scene=whole,
+            products=part.products,
         )
         folders.append(folder)
         first |= data
@@ -165,7 +183,9 @@ def _prepare(
     job.input_path = str(folder / "capture.json")
     place = results_folder(order.results_folder, job.name, job.short_id)
     job.results_dir = str(place or folder / "results")
-    told = capture.notes(context, job.options, objects=part.objects, whole_scene=whole)
+    told = capture.notes(
+        context, job.options, objects=part.objects, whole_scene=whole, products=part.products
+    )
     job.notes = [*told, *data["notes"]]
     job.origin = {
         "session": now.id,
@@ -182,7 +202,23 @@ def _prepare(
             "placement": {"mode": order.placement, "location": _foot(data)},
             "source_after": order.source_after,
         }
+    if part.products:
+        job.origin["products"] = _products(context, part)
     return job
+
+
+def _products(context: bpy.types.Context, part: _Part) -> list[dict[str, Any]]:
+    """Where each product stands: its object and the box about it, in world units."""
+    made = capture.products(context, part.products, part.objects)
+    return [
+        {
+            "name": one.name,
+            "object": one.root.name,
+            "identity": versions.identity(one.root),
+            "bounds": capture.box(context, one.objects),
+        }
+        for one in made
+    ]
 
 
 def _share(first: Path, folder: Path, data: dict[str, Any]) -> None:

@@ -42,6 +42,14 @@ def bounds(
     return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
 
+def box(
+    context: bpy.types.Context, objects: Iterable[bpy.types.Object]
+) -> dict[str, list[float]] | None:
+    """The same as capture.json tells it: ``min`` and ``max``; None if nothing shows."""
+    found = bounds(context, objects)
+    return None if found is None else {"min": list(found[0]), "max": list(found[1])}
+
+
 class _Search:
     """One look at the scene."""
 

@@ -18,6 +18,7 @@ import bpy
 
 from ...bridge.problems import Category, Problem
 from . import images, selection, session
+from . import product_groups as grouped
 from . import scene as scenes
 
 MARGIN_BYTES = 64 * 1024 * 1024
@@ -36,11 +37,13 @@ def check(
     objects: Iterable[bpy.types.Object] | None = None,
     folder: Path | None = None,
     whole_scene: bool = False,
+    products: str = "",
 ) -> list[Problem]:
     """What must be changed before the selection (or ``objects``) can be sent; empty: nothing.
 
     ``whole_scene`` asks about the scene instead: nothing needs to be selected, and no mesh is
-    needed. ``folder`` is the job's folder or the folder that will hold it, if its place is to be
+    needed. ``products`` says what makes a product, where each becomes a file of its own; one good
+    one is enough. ``folder`` is the job's folder or the folder that will hold it, if its place is to be
     checked too. ``options`` are the service's, as in the job; of these only a whole scene's frames,
     scene, camera, view layer and "ignore_problems" matter here.
     """
@@ -49,7 +52,11 @@ def check(
         found += scenes.check(context, options)
     else:
         items = selection.selected(context) if objects is None else list(objects)
-        found.append(_selection_problem(context, items))
+        found.append(
+            grouped.problem(context, items, products)
+            if products
+            else _selection_problem(context, items)
+        )
     if folder is not None:
         found.append(place_problem(folder, needed_bytes()))
     return [problem for problem in found if problem is not None]
@@ -91,8 +98,12 @@ def notes(
     *,
     objects: Iterable[bpy.types.Object] | None = None,
     whole_scene: bool = False,
+    products: str = "",
 ) -> list[str]:
-    """What the artist should know before sending, one sentence each; none of it stops the job."""
+    """What the artist should know before sending, one sentence each; none of it stops the job.
+
+    What is only about some of the ``products`` is told with them, later.
+    """
     said = []
     if not bpy.data.filepath:
         said.append(
@@ -109,6 +120,8 @@ def notes(
     if whole_scene:
         return said
     given = selection.selected(context) if objects is None else list(objects)
+    if products:
+        given = grouped.grouped(context, products, given).objects()
     left_out = [item.name for item in given if item.type in _NO_SURFACE]
     if left_out:
         said.append(
@@ -120,7 +133,12 @@ def notes(
     if count > MANY_TRIANGLES:
         said.append(
             f"The selection has {count / 1e6:.1f} million triangles: "
-            "the conversion may take long. A lower triangle count can be set in the options."
+            + (
+                "sending and processing it may take long."
+                if products
+                else "the conversion may take long. A lower triangle count can be set in the "
+                "options."
+            )
         )
     said += _scale_notes(items)
     return said

@@ -21,6 +21,7 @@ import bpy
 
 from ...bridge.problems import Category, Problem, ProblemError
 from . import bounds, caches, checks, images, selection, session
+from . import product_groups as grouped
 from . import scene as scenes
 
 SCHEMA = 1
@@ -36,6 +37,7 @@ def capture(
     placement: str = "source",
     objects: Iterable[bpy.types.Object] | None = None,
     whole_scene: bool = False,
+    products: str = "",
     progress: Callable[[float, str], None] | None = None,
 ) -> dict[str, Any]:
     """Copy the scene and what it loses by copying into ``folder``; return what capture.json holds.
@@ -44,7 +46,8 @@ def capture(
     the selection stood: the middle of its foot) or "cursor" (at the 3D cursor). ``objects`` sends
     only those (one job per object) whatever is selected. ``whole_scene`` is for a render: nothing
     needs to be selected, and the scene, camera, view layer and frames are those of the job's
-    options, else the scene's own. ``progress(fraction, text)`` is called in between, for a cursor
+    options, else the scene's own. ``products`` says what makes a product, where each becomes a file
+    of its own (``grouping.group``): children and collections come along. ``progress(fraction, text)`` is called in between, for a cursor
     or a status text.
 
     The folder is made; it must be new or empty. Raises ProblemError (INPUT, DISK) with the folder
@@ -57,7 +60,12 @@ def capture(
         items = selection.selected(context)
     folder = Path(folder)
     for problem in checks.check(
-        context, options, objects=items, folder=folder, whole_scene=whole_scene
+        context,
+        options,
+        objects=items,
+        folder=folder,
+        whole_scene=whole_scene,
+        products=products,
     ):
         raise ProblemError.of(problem)
     made = _make(folder)
@@ -70,7 +78,8 @@ def capture(
             picked = scenes.chosen(context, options)
             data = _of_scene(context, picked) | describe_scene(context, job)
         else:
-            data = _of_scene(context, context.scene) | describe(context, items, placement, job)
+            data = _of_scene(context, context.scene)
+            data |= describe(context, items, placement, job, products)
         data |= {"images": saved, "notes": notes}
         write_json(folder / "capture.json", data)
     except BaseException as error:
@@ -113,15 +122,25 @@ def describe(
     items: list[bpy.types.Object],
     placement: str,
     job: dict[str, Any],
+    products: str = "",
 ) -> dict[str, Any]:
-    """What capture.json says of one job: its objects, where they stand, and the job."""
+    """What capture.json says of one job: its objects, where they stand, and the job.
+
+    ``members`` are objects that come along because they belong to a product.
+    """
     scene: Any = context.scene
     active = context.view_layer.objects.active
-    box = bounds.bounds(context, items)
+    more: list[bpy.types.Object] = []
+    if products:
+        chosen = set(items)
+        held = grouped.grouped(context, products, items).objects()
+        more = [item for item in held if item not in chosen]
+    box = bounds.bounds(context, [*items, *more])
     # A rigid body that was played but not baked has fallen, and the file does not know it.
     places = scene.rigidbody_world is not None
     return {
         "selection": [_reference(item, places) for item in items],
+        **({"members": [_reference(item, places) for item in more]} if more else {}),
         "active": active.name if active is not None and active in items else None,
         "placement": {"mode": placement, "location": _location(scene, placement, box)},
         "bounds": None if box is None else {"min": list(box[0]), "max": list(box[1])},

@@ -42,13 +42,14 @@ def write(
     *,
     options: dict[str, Any],
     max_bytes: int | None,
+    extras: bool = True,
     then: Callable[[Path], None] = lambda path: None,
     checking: Callable[[], None] = lambda: None,
 ) -> Written:
     """Export the selection of the current scene and check the file.
 
     ``wishes`` is what its materials read (``glb_file.wanted``, by name). ``options``: draco,
-    animation. ``then`` may still change the file; ``checking`` is told when that is over. ``notes``
+    animation. ``extras`` keeps custom properties. ``then`` may still change the file; ``checking`` is told when that is over. ``notes``
     gets sentences for the artist. Raises ProblemError: LIMIT, BLENDER.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +58,7 @@ def write(
     notes += glb_file.changed_notes(wishes)
     notes += gltf_images.make_exportable(images(wishes), scratch)
     try:
-        _export(temporary, bool(options.get("draco")), bool(options.get("animation")))
+        _export(temporary, bool(options.get("draco")), bool(options.get("animation")), extras)
         then(temporary)
         checking()
         info = glb_file.check_written(temporary, max_bytes)
@@ -87,7 +88,7 @@ def select(items: Iterable[bpy.types.Object]) -> None:
             layer.objects.active = item
 
 
-def _export(path: Path, draco: bool, animation: bool) -> None:
+def _export(path: Path, draco: bool, animation: bool, extras: bool) -> None:
     try:
         bpy.ops.export_scene.gltf(
             filepath=str(path),
@@ -101,7 +102,7 @@ def _export(path: Path, draco: bool, animation: bool) -> None:
             export_morph=animation,
             export_cameras=False,
             export_lights=False,
-            export_extras=True,
+            export_extras=extras,
             export_image_format="AUTO",
             export_draco_mesh_compression_enable=draco,
         )

@@ -219,3 +219,22 @@ def _distinct(groups: list[Group]) -> list[Group]:
         taken.add(name)
         named.append(Group(name, one.objects, one.root, one.same))
     return named
+
+
+def notes(made: Grouping, mode: str) -> list[str]:
+    """What the artist should know about what is sent, one sentence each."""
+    said = []
+    if made.left_out and mode == "instance":
+        names = _some([item.name for item in made.left_out])
+        said.append(f"Not sent, because they are no collection instances: {names}.")
+    for one in made.groups:
+        if one.same:
+            said.append(
+                f"Sent once, because it looks the same as {one.name}: {_some([*one.same])}."
+            )
+    return said
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

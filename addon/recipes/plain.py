@@ -33,15 +33,19 @@ class Plain:
     notes: list[str] = field(default_factory=list)
     meshes: list[bpy.types.Mesh] = field(default_factory=list)
     renamed: list[tuple[Any, str]] = field(default_factory=list)
+    gone: bool = False
 
     def discard(self) -> None:
-        """Remove what was made, and give the sources their names back.
+        """Remove what was made, and give the sources their names back; again: nothing happens.
 
         The scene must not be the window's any more.
         """
-        bpy.data.batch_remove([*self.scene.objects, *self.meshes, self.scene])
-        for item, name in self.renamed:
-            item.name = name
+        if not self.gone:
+            self.gone = True
+            bpy.data.batch_remove([*self.scene.objects, *self.meshes, self.scene])
+            self.objects.clear()
+            for item, name in self.renamed:
+                item.name = name
 
     def materials(self) -> list[bpy.types.Material]:
         """The materials that some face uses, each once, in order of appearance."""
