@@ -14,7 +14,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -155,9 +155,7 @@ class Conductor:
             else:
                 _complete(item)
 
-        changed = self._changed(job, change)
-        for project in made:
-            self._told(project)
+        changed = self._changed(job, change, made)
         self._wake_runner()
         return changed
 
@@ -205,10 +203,15 @@ class Conductor:
 
         return self._changed(job, change)
 
-    def _changed(self, job: Record, change: Callable[[Record], None]) -> bool:
+    def _changed(
+        self, job: Record, change: Callable[[Record], None], made: Sequence[Record] = ()
+    ) -> bool:
+        """Change a job; then tell of what was ``made``, and of its end."""
         after = self._store.change(JOB, job.id, change)
         if after is None:
             return False
+        for record in made:
+            self._told(record)
         if after.ended:
             self._entered.pop(job.id, None)
             self._told(after)

@@ -13,12 +13,12 @@ import pytest
 import requests
 
 from bridge.problems import ProblemError
-from bridge.sandbox import Sandbox
+from bridge.sandbox import Sandbox, glossi_hook
 from bridge.sandbox.canned import CannedConverter, tiny_glb
 from bridge.sandbox.glossi_canned import CannedStudio
 from bridge.sandbox.renderjuice_canned import CannedRenderer
 
-from .gloss import Gloss
+from .gloss import Ear, Gloss
 from .juice import Juice
 
 MakeBox = Callable[..., Sandbox]
@@ -181,6 +181,15 @@ def gloss_of() -> Iterator[Callable[[Sandbox], Gloss]]:
 def gloss(box: Sandbox, gloss_of: Callable[[Sandbox], Gloss]) -> Gloss:
     """A client of ``box``'s Glossi."""
     return gloss_of(box)
+
+
+@pytest.fixture
+def event_ear(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ear]:
+    """A web server that hears Glossi's events, which are tried again soon."""
+    monkeypatch.setattr(glossi_hook, "PAUSES", (0.05, 0.1, 0.2))
+    made = Ear()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

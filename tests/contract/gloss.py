@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plain client of the sandbox's Glossi, which shares no code with it or with the bridge."""
+"""A plain client of the sandbox's Glossi and an ear for its events: no code is shared with the
+sandbox or the bridge.
+"""
 
 from __future__ import annotations
 
+import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import requests
 
 from bridge.sandbox import Sandbox
 from bridge.sandbox.canned import tiny_glb
+from bridge.sandbox.glossi_hook import EVENTS
 
 GLB = "model/gltf-binary"
 BROKEN = b"this is no model"
@@ -152,3 +158,52 @@ class Gloss:
             assert time.monotonic() < end, f"still {job['status']}"
             time.sleep(0.02)
         return job
+
+
+class Ear:
+    """A web server that hears events; answers with the next of ``answers``, then 204."""
+
+    def __init__(self, *answers: int) -> None:
+        self.heard: list[tuple[str, dict[str, str], bytes]] = []
+        self.left = list(answers)
+        ear = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                given = {key.lower(): item for key, item in self.headers.items()}
+                ear.heard.append((self.path, given, body))
+                self.send_response(ear.left.pop(0) if ear.left else 204)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook?to=me"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+        self.thread.start()
+
+    def events(self) -> list[str]:
+        """The names of the events that came."""
+        return [json.loads(body)["event"] for _, _, body in self.heard]
+
+    def of(self, name: str) -> list[dict[str, Any]]:
+        """The data of the events of that name."""
+        found = [json.loads(body) for _, _, body in self.heard]
+        return [item["data"] for item in found if item["event"] == name]
+
+    def close(self) -> None:
+        """Hear no more."""
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+def listen(gloss: Gloss, ear: Ear, **more: Any) -> str:
+    """Have all events sent to ``ear``; the secret."""
+    body = {"url": ear.url, "events": list(EVENTS), "enabled": True, **more}
+    answer = gloss.call("PUT", "/webhooks", json=body)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["secret"])
