@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sandbox speaks Glossi's API: keys, refusals, statuses, partial failures. No Blender needed."""
+"""The sandbox speaks Glossi's API: keys, refusals, statuses, partial failures. No Blender."""
 
 from __future__ import annotations
 
