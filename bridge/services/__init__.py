@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from .base import Option, Service
+from .glossi import GLOSSI
 from .renderjuice import RENDERJUICE
 from .rigyd import RIGYD
 
 __all__ = ["SERVICES", "Option", "Service"]
 
-# Glossi gets its entry here, from its own sub-package.
-SERVICES: dict[str, Service] = {service.name: service for service in (RIGYD, RENDERJUICE)}
+SERVICES: dict[str, Service] = {service.name: service for service in (RIGYD, RENDERJUICE, GLOSSI)}

@@ -21,7 +21,7 @@ RIGYD = SERVICES["rigyd"]
 
 
 def test_the_registry_holds_what_others_read() -> None:
-    assert list(SERVICES) == ["rigyd", "renderjuice"]
+    assert list(SERVICES) == ["rigyd", "renderjuice", "glossi"]
     assert RIGYD.label == "Rigyd" and RIGYD.env == "RIGYD"
     assert RIGYD.default_base_url == "https://api.rigyd.com/api"
     assert RIGYD.max_bytes == 500_000_000 and ".glb" in RIGYD.accepts

@@ -72,10 +72,14 @@ def test_a_lost_answer_is_a_persons_to_decide(run: ShootRun, step: str, when: st
     """Glossi documents no list: nothing is sent again, whatever had arrived."""
     job = run.queue(options={"workflow": "steps"})
     assert run.start(crash_at=f"{when}:{step}").wait(60) == -signal.SIGKILL
-    calls = [entry for entry in run.box.journal()["requests"] if entry["path"] == f"/{step}"]
+    calls = [
+        entry for entry in run.box.journal()["requests"] if entry["path"].endswith(f"/v1/{step}")
+    ]
     doubtful = run.finish(job)
     assert doubtful.state is State.IN_DOUBT and doubtful.waiting_reason == "person"
-    again = [entry for entry in run.box.journal()["requests"] if entry["path"] == f"/{step}"]
+    again = [
+        entry for entry in run.box.journal()["requests"] if entry["path"].endswith(f"/v1/{step}")
+    ]
     assert len(again) == len(calls), "not by itself"
     with Store.open(run.home) as store:
         commands.resolve_in_doubt(store, job.id, send_again=True)
