@@ -241,6 +241,9 @@ def test_a_killed_sandbox_is_not_taken_for_a_living_one(
     monkeypatch.setenv("SCENE_COURIER_BLENDER", sys.executable)
     first = launch.ensure_sandbox(home)
     assert launch.ensure_sandbox(home) == first, "it runs already"
+    for service in ("rigyd", "renderjuice", "glossi"):
+        assert f"/{service}/" in first[service]["base_url"] and first[service]["api_key"]
+    assert first["glossi"]["files_url"].endswith("/glossi/files/")
     os.kill(first["pid"], signal.SIGKILL)
     end = time.monotonic() + 10
     while launch.locked(home / "sandbox" / launch.SANDBOX_LOCK):
