@@ -17,15 +17,26 @@ from ..bridge import paths
 from ..bridge.jobs import Job, State
 from ..bridge.problems import Category, Problem, ProblemError
 from . import interface, properties, pump, session
-from .imports import render_facts, ways
+from .imports import render_facts, shoot_facts, ways
 from .operators_jobs import JobOperator
 
-#: frames that came back before a job failed or was canceled are worth importing too
+#: what came back before a job failed or was canceled is worth importing too
 ENDED = (State.DONE, State.FAILED, State.CANCELED)
 
 
+def _ways(operator: Any, _context: Any) -> Any:
+    """The ways of the job's service; all of them where no job is named."""
+    known, wanted = session.current().jobs, str(operator.job_id)
+    job = known.get(wanted)
+    if job is None and wanted:
+        job = next((one for one in known.values() if one.id.startswith(wanted)), None)
+    if job is None:
+        return ways.EVERY_ITEMS
+    return ways.STILL_ITEMS if shoot_facts.is_shoot(job) else ways.ITEMS
+
+
 class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
-    """Bring the result into this scene: an asset in its own collection, frames as you choose"""
+    """Bring the result into this scene: an asset in its own collection, pictures as you choose"""
 
     bl_idname = "scene_courier.import_job"
     bl_label = "Import"
@@ -54,11 +65,33 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
     ways: bpy.props.EnumProperty(
-        name="Frames",
-        description="As what frames come in; as the scene's settings say if none is chosen",
-        items=ways.ITEMS,
+        name="As",
+        description="As what frames and pictures come in; as the scene says if none is chosen",
+        items=_ways,
         options={"ENUM_FLAG", "SKIP_SAVE"},
-        default=set(),
+    )
+    still: bpy.props.StringProperty(
+        name="Picture",
+        description="The file of the one picture to import; all of the job's if it is empty",
+        options={"SKIP_SAVE", "HIDDEN"},
+    )
+    references_as: bpy.props.EnumProperty(
+        name="References",
+        description="What shows the pictures beside their product",
+        items=(
+            ("empty", "Image Empties", "Seen in every viewport, never rendered"),
+            ("plane", "Image Planes", "Meshes that glow by themselves, rendered with the scene"),
+        ),
+        default="empty",
+        options={"SKIP_SAVE"},
+    )
+    mark_assets: bpy.props.BoolProperty(
+        name="Mark as Asset",
+        description=(
+            "Make assets of the products that are none yet, with product and template as tags"
+        ),
+        default=True,
+        options={"SKIP_SAVE"},
     )
     strips_in: bpy.props.EnumProperty(
         name="Strips",
@@ -82,7 +115,7 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
     )
     front: bpy.props.BoolProperty(
         name="In Front",
-        description="Show the frames in front of the objects instead of behind them",
+        description="Show the picture in front of the objects instead of behind them",
         default=False,
         options={"SKIP_SAVE"},
     )
@@ -98,7 +131,7 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
     replace: bpy.props.BoolProperty(
         name="Replace",
         description=(
-            "Put the frames where earlier imports of this job are used, and remove those. What you "
+            "Put the result where earlier imports of this job are used, and remove those. What you "
             "have renamed stays"
         ),
         default=False,
@@ -119,7 +152,7 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
             return False
         return True
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         """What can still be changed after the click."""
         layout = self.layout
         layout.use_property_split = True
@@ -128,10 +161,15 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
             layout.prop(self, "source_after")
             return
         layout.column().prop(self, "ways")
-        if self.ways & {ways.STRIP, ways.MOVIE}:
+        shoot = _ways(self, context) is ways.STILL_ITEMS
+        if not shoot and self.ways & {ways.STRIP, ways.MOVIE}:
             layout.prop(self, "strips_in")
-        if ways.STRIP in self.ways:
+        if not shoot and ways.STRIP in self.ways:
             layout.prop(self, "missing")
+        if ways.REFERENCE in self.ways:
+            layout.prop(self, "references_as")
+        if ways.PREVIEW in self.ways:
+            layout.prop(self, "mark_assets")
         if ways.BACKGROUND in self.ways:
             layout.prop(self, "alpha")
             layout.prop(self, "front")
@@ -144,8 +182,8 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
             store = now.open_store()
             job = store.find(self.job_id)
             self.job_id = job.id
-            is_render = render_facts.is_render(job)
-            report = self._import_frames(context, job) if is_render else self._import(context, job)
+            is_asset = not (shoot_facts.is_shoot(job) or render_facts.is_render(job))
+            report = self._bring_in(context, job)
         except ProblemError as error:
             return self._failed(context, now, error.problem)
         except session.database().OperationalError as error:
@@ -167,16 +205,58 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
         now.import_tried.add(job_id)
         now.write(
             lambda store: store.update_job_if(
-                job_id, ENDED if is_render else (State.DONE,), imported_at=imported_at, notes=notes
+                job_id, (State.DONE,) if is_asset else ENDED, imported_at=imported_at, notes=notes
             )
         )
         now.import_problems.pop(job.id, None)
         now.click_problem = None
         pump.look()
         lost = " The job's details say what could not be kept." if report.lost else ""
-        where = report.as_what() if is_render else f"into “{report.collection}”"
+        where = f"into “{report.collection}”" if is_asset else report.as_what()
         self.report({"INFO"}, f"Imported “{job.name}” {where}.{lost}")
         return {"FINISHED"}
+
+    def _bring_in(self, context: bpy.types.Context, job: Job) -> Any:
+        if shoot_facts.is_shoot(job):
+            return self._import_pictures(context, job)
+        if render_facts.is_render(job):
+            return self._import_frames(context, job)
+        return self._import(context, job)
+
+    def _import_pictures(self, context: bpy.types.Context, job: Job) -> Any:
+        from .imports.stills import import_pictures
+
+        if not job.state.terminal or not shoot_facts.has_pictures(job):
+            raise ProblemError(
+                Category.INPUT,
+                f"“{job.name}” has no pictures to import.",
+                "Import is possible when a job has ended and stills or videos came back.",
+            )
+        facts = shoot_facts.facts_of(job)
+        chosen = set(self.ways)
+        if not chosen:
+            wanted = ways.BY_ITSELF if self.quiet else _chosen_ways(context, shoot_facts.SERVICE)
+            chosen = set(
+                ways.fitting_pictures(
+                    wanted, stills=bool(facts["stills"]), videos=bool(facts["videos"])
+                )
+            )
+        self.ways = chosen  # the panel for changing it afterwards shows what was done
+        return import_pictures(
+            context,
+            facts,
+            chosen,
+            name=job.name,
+            job_id=job.id,
+            sources=_sources(job),
+            only=self.still,
+            replace=self.replace,
+            references_as=self.references_as,
+            mark_assets=self.mark_assets,
+            alpha=self.alpha,
+            front=self.front,
+            push_undo=False,
+        )
 
     def _import_frames(self, context: bpy.types.Context, job: Job) -> Any:
         from .imports.renders import import_frames
@@ -192,7 +272,7 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
         if not chosen and self.quiet:
             chosen = set(ways.BY_ITSELF)
         elif not chosen:
-            chosen = _chosen_ways(context)
+            chosen = _chosen_ways(context, "renderjuice") or set(ways.DEFAULT)
             chosen = set(
                 ways.fitting(
                     chosen,
@@ -264,10 +344,10 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
         return {"CANCELLED"}
 
 
-def _chosen_ways(context: bpy.types.Context) -> set[str]:
-    """The scene's choice, if it has one."""
-    settings = getattr(properties.of_scene(context.scene), "renderjuice", None)
-    return set(getattr(settings, "import_ways", None) or ways.DEFAULT)
+def _chosen_ways(context: bpy.types.Context, service: str) -> set[str]:
+    """The scene's choice for a service, if it has one."""
+    settings = getattr(properties.of_scene(context.scene), service, None)
+    return set(getattr(settings, "import_ways", None) or ())
 
 
 def _sources(job: Job) -> list[Any]:

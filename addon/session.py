@@ -37,9 +37,9 @@ LATER_MS = 5000
 #: what ``Session.write`` answers when a chore does it
 LATER = object()
 #: kinds of results that can be brought into a scene
-IMPORTABLE = frozenset({"usd", "frame", "pass", "video"})
+IMPORTABLE = frozenset({"usd", "frame", "pass", "video", "still"})
 #: those that may come in by themselves
-BY_ITSELF = frozenset({"usd", "frame"})
+BY_ITSELF = frozenset({"usd", "frame", "still"})
 #: jobs taken over in one tick; keeps a tick short when many changed at once
 BATCH = 32
 #: the panel counts as open this long after it was last drawn (seconds)
@@ -291,7 +291,7 @@ class Session:
 
     @staticmethod
     def is_importable(job: Job) -> bool:
-        """True when the job brought something that a scene can take: USD, frames, a video."""
+        """True when the job brought something that a scene can take: USD, frames, pictures."""
         return job.state is State.DONE and any(r.kind in IMPORTABLE for r in job.results)
 
     def new_file(self) -> None:

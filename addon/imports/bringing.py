@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One import of rendered frames on its way: what it knows, what it made, how to take that back.
+"""One import of pictures on its way: what it knows, what it made, how to take that back.
 
 Whatever makes or changes something notes at once how to undo it, so that an import that fails
 half-way leaves the file as it was. Paths are stored relative to the .blend where that is possible;
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,8 @@ import bpy
 
 from ...bridge import frames as frame_ranges
 from ...bridge.problems import Category, ProblemError
-from .artist import JOB
+from .. import versions
+from .artist import JOB, check_mode
 from .frame_names import FrameSequence
 from .report import ImportReport
 
@@ -56,6 +57,9 @@ class Bringing:
     strip_scene: bpy.types.Scene | None = None
     shown: list[Shown] = field(default_factory=list)
     images: dict[str, bpy.types.Image] = field(default_factory=dict)
+    materials: dict[str, bpy.types.Material] = field(default_factory=dict)
+    #: new things and the names that they take once an earlier import has given them up
+    named: list[tuple[Any, str]] = field(default_factory=list)
     _back: list[Callable[[], object]] = field(default_factory=list)
 
     def undo(self, action: Callable[[], object]) -> None:
@@ -86,6 +90,80 @@ class Bringing:
         return [item for item in self.shown if item.kind == "frames"]
 
 
+@contextlib.contextmanager
+def importing(
+    context: bpy.types.Context,
+    facts: Mapping[str, Any],
+    *,
+    name: str,
+    job_id: str,
+    replace: bool,
+    push_undo: bool,
+    what: str = "frames",
+) -> Iterator[Bringing]:
+    """An import from its beginning to its one undo step; whatever fails leaves nothing behind.
+
+    ``what`` comes in, for the sentence that says it did not. Raises ProblemError: input (another
+    mode, a scene of another file), blender (anything unforeseen), and what is raised within.
+    """
+    with versions.in_window(context) as inside:
+        mode = check_mode(inside)
+        if mode:
+            raise ProblemError(
+                Category.INPUT,
+                f"The import waits: Blender is in {mode} mode.",
+                "Switch to Object Mode, then press Import again.",
+            )
+        scene: Any = inside.scene
+        if scene.library is not None:
+            raise ProblemError(
+                Category.INPUT,
+                "This scene comes from another file.",
+                "Make it local, or open a scene of this file, then import again.",
+            )
+        bring = Bringing(inside, scene, facts, name, job_id, replace=replace)
+        try:
+            yield bring
+        except ProblemError:
+            bring.roll_back()
+            raise
+        except Exception as error:
+            bring.roll_back()
+            raise ProblemError(
+                Category.BLENDER,
+                f"Blender could not import the {what}.",
+                "They are in the results folder. Try File > Import, or import in another way.",
+                f"{type(error).__name__}: {error}",
+            ) from error
+        if push_undo:
+            with contextlib.suppress(RuntimeError):  # global undo may be switched off
+                bpy.ops.ed.undo_push(message=f"Import {bring.name}")
+
+
+def try_all(bring: Bringing, actions: Mapping[str, Callable[[], None]]) -> None:
+    """Do every way; what one that cannot be done had begun is taken back, and ``lost`` says why.
+
+    Raises ProblemError where no way is chosen, or the first one's when none could be done.
+    """
+    if not actions:
+        raise ProblemError(
+            Category.INPUT, "No way to import is chosen.", "Choose one, then import again."
+        )
+    problems: list[ProblemError] = []
+    for action in actions.values():
+        mark, told = bring.mark(), bring.report.made()
+        try:
+            action()
+        except ProblemError as error:
+            bring.roll_back(mark)
+            bring.report.forget(told)
+            problems.append(error)
+    if len(problems) == len(actions):
+        raise problems[0]
+    for failed in problems:
+        bring.report.lose(f"{failed.problem.sentence} {failed.problem.hint}")
+
+
 def is_renamed(thing: Any) -> bool:
     """Whether the artist has given it another name since."""
     return bool(thing.name != thing.get(NAMED))
@@ -105,7 +183,7 @@ def stored(path: str) -> str:
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise ProblemError(
             Category.DISK,
-            "The path of the frames is too long for Blender.",
+            "The path of the files is too long for Blender.",
             "Move the results folder to a place with a shorter path, then import again.",
             path,
         )

@@ -13,6 +13,7 @@ from typing import Any
 from ...bridge import frames as frame_ranges
 from ...bridge.jobs import Job
 from ...bridge.problems import ProblemError
+from . import shoot_facts
 from .frame_names import numbered
 
 #: kinds of results that can be imported as frames
@@ -28,7 +29,7 @@ def has_frames(job: Job) -> bool:
 
 def is_render(job: Job) -> bool:
     """True for a job whose result is frames, not an asset."""
-    return has_frames(job) or job.service == "renderjuice"
+    return job.service == "renderjuice" or (has_frames(job) and job.service != shoot_facts.SERVICE)
 
 
 def facts_of(job: Job) -> dict[str, Any]:

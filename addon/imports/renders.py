@@ -7,9 +7,9 @@ for one of them. An import that fails leaves nothing behind. Never touches the n
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import bpy
@@ -17,7 +17,6 @@ import bpy
 from ...bridge.problems import Category, ProblemError
 from .. import versions
 from . import (
-    artist,
     renders_background,
     renders_compositor,
     renders_image,
@@ -26,7 +25,7 @@ from . import (
 from . import (
     ways as known_ways,
 )
-from .bringing import Bringing, Shown, readable
+from .bringing import Bringing, Shown, importing, readable, try_all
 from .frame_names import numbered, sequences
 from .report import ImportReport
 
@@ -58,40 +57,17 @@ def import_frames(
     Of several ways one that cannot be done is told in ``report.lost``. Raises ProblemError: input
     (no frames, another mode, no way), disk (the files are gone), or that of the only way.
     """
-    with versions.in_window(context) as inside:
-        mode = artist.check_mode(inside)
-        if mode:
-            raise ProblemError(
-                Category.INPUT,
-                f"The import waits: Blender is in {mode} mode.",
-                "Switch to Object Mode, then press Import again.",
-            )
-        scene: Any = inside.scene
-        if scene.library is not None:
-            raise ProblemError(
-                Category.INPUT,
-                "This scene comes from another file.",
-                "Make it local, or open a scene of this file, then import again.",
-            )
-        bring = Bringing(inside, scene, facts, name.strip() or "Render", job_id, replace=replace)
-        try:
-            _bring_in(bring, tuple(ways), strips_in, hold, alpha, front)
-            if replace and bring.images:
-                renders_image.replace_earlier(bring)
-        except ProblemError:
-            bring.roll_back()
-            raise
-        except Exception as error:
-            bring.roll_back()
-            raise ProblemError(
-                Category.BLENDER,
-                "Blender could not import the frames.",
-                "They are in the results folder. Try File > Import, or import in another way.",
-                f"{type(error).__name__}: {error}",
-            ) from error
-        if push_undo:
-            with contextlib.suppress(RuntimeError):  # global undo may be switched off
-                bpy.ops.ed.undo_push(message=f"Import {bring.name}")
+    with importing(
+        context,
+        facts,
+        name=name.strip() or "Render",
+        job_id=job_id,
+        replace=replace,
+        push_undo=push_undo,
+    ) as bring:
+        _bring_in(bring, tuple(ways), strips_in, hold, alpha, front)
+        if replace and bring.images:
+            renders_image.replace_earlier(bring)
     return bring.report
 
 
@@ -110,10 +86,6 @@ def _bring_in(
     # The compositor last: before 5.0 a tree that was made for it cannot be removed again.
     order = sorted(known_ways.WAYS, key=lambda way: way == known_ways.COMPOSITOR)
     chosen = tuple(way for way in order if way in wanted)
-    if not chosen:
-        raise ProblemError(
-            Category.INPUT, "No way to import is chosen.", "Choose one, then import again."
-        )
 
     def strips(make: Callable[[], None]) -> None:
         _strips(bring, strips_in, make)
@@ -125,20 +97,12 @@ def _bring_in(
         known_ways.MOVIE: lambda: strips(lambda: renders_strip.movies(bring)),
         known_ways.BACKGROUND: lambda: renders_background.add(bring, alpha=alpha, front=front),
     }
-    problems: list[ProblemError] = []
-    for way in chosen:
-        mark, told = bring.mark(), bring.report.made()
-        try:
-            _check(bring, way)
-            actions[way]()
-        except ProblemError as error:
-            bring.roll_back(mark)
-            bring.report.forget(told)
-            problems.append(error)
-    if len(problems) == len(chosen):
-        raise problems[0]
-    for failed in problems:
-        bring.report.lose(f"{failed.problem.sentence} {failed.problem.hint}")
+    try_all(bring, {way: partial(_one_way, bring, way, actions[way]) for way in chosen})
+
+
+def _one_way(bring: Bringing, way: str, action: Callable[[], None]) -> None:
+    _check(bring, way)
+    action()
 
 
 def _check(bring: Bringing, way: str) -> None:
@@ -239,17 +203,6 @@ def _strips(bring: Bringing, strips_in: str, make: Callable[[], None]) -> None:
         make()
         if bring.replace:
             renders_strip.replace_earlier(bring, before)
-        _tell_where(bring)
+        renders_strip.tell_where(bring)
     finally:
         bring.scene = home
-
-
-def _tell_where(bring: Bringing) -> None:
-    """From 5.0 on the Video Sequencer shows a scene that is chosen there."""
-    workspace = bring.context.workspace
-    if workspace is None or not hasattr(workspace, "sequencer_scene"):
-        return
-    if workspace.sequencer_scene != bring.scene:
-        bring.report.note(
-            f"Choose the scene “{bring.scene.name}” in the Video Sequencer to see the strips."
-        )

@@ -19,11 +19,18 @@ from .renders_image import image_of, set_user
 
 def add(bring: Bringing, *, alpha: float, front: bool) -> None:
     """A background image with the first sequence. Raises ProblemError(INPUT) without a camera."""
-    camera = _camera(bring)
-    data: Any = camera.data
+    camera = camera_of(bring)
     item = bring.shown[0]
-    image = image_of(bring, item)
-    background = _earlier(bring, data, item.part) if bring.replace else None
+    background = put(bring, camera, image_of(bring, item), item.part, alpha=alpha, front=front)
+    set_user(background.image_user, item.sequence)
+
+
+def put(
+    bring: Bringing, camera: Any, image: bpy.types.Image, part: str, *, alpha: float, front: bool
+) -> Any:
+    """Show the image behind a camera's view: one more background, or in an earlier one's place."""
+    data: Any = camera.data
+    background = _earlier(bring, data, part) if bring.replace else None
     if background is None:
         background = data.background_images.new()
         bring.undo(lambda: data.background_images.remove(background))
@@ -32,15 +39,15 @@ def add(bring: Bringing, *, alpha: float, front: bool) -> None:
         background.frame_method = "FIT"
         background.show_expanded = False
     background.image = image
-    set_user(background.image_user, item.sequence)
     if not data.show_background_images:
         data.show_background_images = True
         bring.undo(lambda: setattr(data, "show_background_images", False))
     bring.report.cameras.append(camera.name)
+    return background
 
 
-def _camera(bring: Bringing) -> bpy.types.Object:
-    """The job's camera in this scene, else the scene's own."""
+def camera_of(bring: Bringing) -> bpy.types.Object:
+    """The job's camera in this scene, else the scene's own. ProblemError(INPUT) without one."""
     name = bring.facts.get("camera")
     camera = bring.scene.objects.get(str(name)) if name else None
     if camera is None or camera.type != "CAMERA":
@@ -52,7 +59,7 @@ def _camera(bring: Bringing) -> bpy.types.Object:
     if camera is None or camera.type != "CAMERA":
         raise ProblemError(
             Category.INPUT,
-            "There is no camera to put the frames behind.",
+            "There is no camera to put the pictures behind.",
             "Add a camera to this scene, or import in another way.",
         )
     if camera.data.library is not None:

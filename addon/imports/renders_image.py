@@ -29,14 +29,14 @@ def image_of(bring: Bringing, shown: Shown) -> bpy.types.Image:
     try:
         image = bpy.data.images.load(stored(files[0][1]), check_existing=False)
     except RuntimeError as error:
-        raise _unreadable(files[0][1], str(error)) from error
+        raise unreadable(files[0][1], str(error)) from error
     bring.undo(lambda: (bring.images.pop(shown.part, None), bpy.data.images.remove(image)))
     image.name = shown.name
     # Asked for its size while it is a single file, Blender reads that file: then format, color
     # space and layers are known. Nothing else is read, however many frames there are.
     width = image.size[0]
     if not width and image.type != "MULTILAYER":
-        raise _unreadable(files[0][1], "Blender read no pixels")
+        raise unreadable(files[0][1], "Blender read no pixels")
     if not display_referred(files[0][1]):
         image.use_view_as_render = True  # shown with the scene's look, as the render was
     if len(files) > 1:
@@ -103,13 +103,19 @@ def show(bring: Bringing) -> None:
     for item in bring.shown:
         image_of(bring, item)
     first = bring.shown[0]
+    user = view(bring, bring.images[first.part])
+    if user is not None:
+        set_user(user, first.sequence)
+
+
+def view(bring: Bringing, image: bpy.types.Image) -> Any:
+    """Show an image in an Image Editor; answers its image user, None where none is open."""
     space = _editor(bring)
     if space is None:
         bring.report.note(
-            f"No Image Editor is open. “{bring.images[first.part].name}” is in the list of images "
-            "there."
+            f"No Image Editor is open. “{image.name}” is in the list of images there."
         )
-        return
+        return None
     before, user = space.image, space.image_user
     names = ("frame_duration", "frame_start", "frame_offset", "use_auto_refresh", "use_cyclic")
     values = {name: getattr(user, name) for name in names}
@@ -120,8 +126,8 @@ def show(bring: Bringing) -> None:
             setattr(user, name, value)
 
     bring.undo(back)
-    space.image = bring.images[first.part]
-    set_user(space.image_user, first.sequence)
+    space.image = image
+    return user
 
 
 def _editor(bring: Bringing) -> Any:
@@ -162,10 +168,11 @@ def replace_earlier(bring: Bringing) -> None:
         bring.report.images[position] = image.name
 
 
-def _unreadable(path: str, technical: str) -> ProblemError:
+def unreadable(path: str, technical: str) -> ProblemError:
+    """The problem of a picture that this Blender cannot read."""
     return ProblemError(
         Category.BLENDER,
-        "This Blender cannot read the frames.",
+        "This Blender cannot read the pictures.",
         "The files are in the results folder; open them with another program.",
         f"{path}: {technical.strip()}",
     )

@@ -50,24 +50,31 @@ def movies(bring: Bringing) -> None:
     start = int(bring.facts.get("video_start", bring.facts["start"]))
     for number, path in enumerate(bring.facts.get("videos") or ()):
         part = f"video {number}" if number else "video"
-        name = f"{bring.name} {part}"
-        strips = _strips(bring)
-        stored = stored_path(path)
-        # How long they are is not known yet: the channel is free from there to the end.
-        sound = _sound(bring, strips, stored, f"{bring.name} sound", part, start)
-        channel = _free_channel(bring, strips, start, 1 << 30)
-        try:
-            strip = strips.new_movie(name=name, filepath=stored, channel=channel, frame_start=start)
-        except RuntimeError as error:
-            raise _no_video(path, str(error)) from error
-        bring.undo(partial(strips.remove, strip))
-        if not strip.elements[0].orig_width:
-            raise _no_video(path, "no moving picture in it")
-        bring.label(strip, part)
-        bring.report.strips += [strip.name, *([sound] if sound else [])]
-        rate = float(getattr(strip, "fps", 0.0) or 0.0)
-        _say_rate(bring, "video", rate)
-        note_look(bring, path, "The Sequencer")
+        movie(bring, path, f"{bring.name} {part}", f"{bring.name} sound", part, start)
+
+
+def movie(bring: Bringing, path: str, name: str, sound_name: str, part: str, start: int) -> Any:
+    """The strip of one video from the frame ``start`` on, above one for its sound.
+
+    Raises ProblemError: blender where it cannot be played, input without a free channel.
+    """
+    strips = _strips(bring)
+    stored = stored_path(path)
+    # How long they are is not known yet: the channel is free from there to the end.
+    sound = _sound(bring, strips, stored, sound_name, part, start)
+    channel = _free_channel(bring, strips, start, 1 << 30)
+    try:
+        strip = strips.new_movie(name=name, filepath=stored, channel=channel, frame_start=start)
+    except RuntimeError as error:
+        raise no_video(path, str(error)) from error
+    bring.undo(partial(strips.remove, strip))
+    if not strip.elements[0].orig_width:
+        raise no_video(path, "no moving picture in it")
+    bring.label(strip, part)
+    bring.report.strips += [strip.name, *([sound] if sound else [])]
+    _say_rate(bring, "video", float(getattr(strip, "fps", 0.0) or 0.0))
+    note_look(bring, path, "The Sequencer")
+    return strip
 
 
 def _sequence(bring: Bringing, item: Shown, *, hold: bool) -> list[Any]:
@@ -221,7 +228,11 @@ def replace_earlier(bring: Bringing, before: list[Any]) -> None:
             bring.report.note(f"The strip “{old.name}” is kept, because you renamed it.")
             continue
         name, channel, part = old.name, old.channel, old[PART]
+        heard = getattr(getattr(old, "sound", None), "name", "")
         strips.remove(old)
+        sound = bpy.data.sounds.get(heard) if heard else None
+        if sound is not None and not sound.users and sound.get(JOB) == bring.job_id:
+            bpy.data.sounds.remove(sound)
         for new in strips:
             if new in before or new.get(JOB) != bring.job_id or new.get(PART) != part:
                 continue
@@ -274,10 +285,22 @@ def _no_picture(path: str) -> ProblemError:
     )
 
 
-def _no_video(path: str, technical: str) -> ProblemError:
+def no_video(path: str, technical: str) -> ProblemError:
+    """The problem of a video that this Blender cannot read."""
     return ProblemError(
         Category.BLENDER,
         "This Blender cannot play the video.",
         "The file is in the results folder; open it with a player.",
         f"{path}: {technical.strip()}",
     )
+
+
+def tell_where(bring: Bringing) -> None:
+    """From 5.0 on the Video Sequencer shows a scene that is chosen there."""
+    workspace = bring.context.workspace
+    if workspace is None or not hasattr(workspace, "sequencer_scene"):
+        return
+    if workspace.sequencer_scene != bring.scene:
+        bring.report.note(
+            f"Choose the scene “{bring.scene.name}” in the Video Sequencer to see the strips."
+        )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-_MADE = ("images", "strips", "nodes", "cameras")
+_MADE = ("images", "strips", "nodes", "cameras", "references", "materials", "previews")
 
 
 @dataclass
@@ -17,8 +17,9 @@ class ImportReport:
     Names, not data-blocks, so that it can be stored and outlives an undo. `lost` says what the file
     states and Blender cannot do, `notes` what the artist should know besides. `physics` is False if
     the asset came in as plain meshes. `mass` is the sum of all dynamic bodies, in kilograms.
-    Of rendered frames: how many (`frames`), and the `images`, `strips`, `nodes` (compositor) and
-    `cameras` (with a background) that show them.
+    Of rendered frames and pictures: how many (`frames`), and the `images`, `strips`, `nodes`
+    (compositor), `cameras` (with a background), `references` (objects), `materials` (of videos) and
+    `previews` (objects and collections of the artist) that show them.
     """
 
     collection: str = ""
@@ -35,6 +36,9 @@ class ImportReport:
     strips: list[str] = field(default_factory=list)
     nodes: list[str] = field(default_factory=list)
     cameras: list[str] = field(default_factory=list)
+    references: list[str] = field(default_factory=list)
+    materials: list[str] = field(default_factory=list)
+    previews: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -49,7 +53,7 @@ class ImportReport:
             self.notes.append(sentence)
 
     def made(self) -> dict[str, list[str]]:
-        """What shows the frames, as it is now, for `forget`."""
+        """What shows the pictures, as it is now, for `forget`."""
         return {name: list(getattr(self, name)) for name in _MADE}
 
     def forget(self, made: dict[str, list[str]]) -> None:
@@ -64,6 +68,9 @@ class ImportReport:
             (self.strips, "strip"),
             (self.nodes, "compositor node"),
             (self.cameras, "camera background"),
+            (self.references, "reference"),
+            (self.materials, "movie texture"),
+            (self.previews, "asset preview"),
         )
         parts = [counted(len(names), thing) for names, thing in kinds if names]
         listing = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
