@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import __version__
 from ..problems import Category, Problem, ProblemError
@@ -181,12 +181,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     webhooks = commands.add_parser("webhooks", help="receive a service's events")
     hooks = webhooks.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listen = hooks.add_parser(
-        "listen", help="on this computer, behind your own tunnel", allow_abbrev=False
-    )
-    listen.add_argument("--service", required=True, metavar="NAME", help="renderjuice")
-    listen.add_argument("--port", type=_open_port, required=True, metavar="N")
-    _add_json(listen)
+    _add_webhooks(hooks)
 
     commands.add_parser("worker", help="run the worker here until it is interrupted")
     sandbox = commands.add_parser("sandbox", help="serve the sandbox until it is interrupted")
@@ -216,6 +211,44 @@ def build_parser() -> argparse.ArgumentParser:
     diagnose.add_argument("--offline", action="store_true", help="skip the network check")
     _add_json(diagnose)
     return parser
+
+
+def _add_webhooks(hooks: Any) -> None:
+    listen = hooks.add_parser(
+        "listen", help="on this computer, behind your own tunnel", allow_abbrev=False
+    )
+    listen.add_argument("--service", required=True, metavar="NAME", help="renderjuice or glossi")
+    listen.add_argument("--port", type=_open_port, required=True, metavar="N")
+    listen.add_argument("--sandbox", action="store_true", help="the sandbox's events")
+    show = hooks.add_parser("show", help="where the service posts its events", allow_abbrev=False)
+    change = hooks.add_parser(
+        "set", help="post them to an address; the secret goes to the keyring", allow_abbrev=False
+    )
+    change.add_argument("--url", required=True, metavar="URL")
+    change.add_argument(
+        "--event",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="NAME",
+        help="model.processed, model.failed, project.created, job.complete, job.failed, "
+        "render.complete, render.failed, or all",
+    )
+    change.add_argument("--disabled", action="store_true", help="keep the setting, post nothing")
+    change.add_argument("--description", metavar="TEXT")
+    change.add_argument(
+        "--allow-file",
+        action="store_true",
+        help="without a keyring, keep the secret in a private file in the data folder",
+    )
+    delete = hooks.add_parser("delete", help="post them nowhere", allow_abbrev=False)
+    for parser in (show, change, delete):
+        parser.add_argument("--service", default="glossi", metavar="NAME", help="default: glossi")
+        parser.add_argument("--sandbox", action="store_true", help="of the sandbox")
+    for parser in (change, delete):
+        parser.add_argument("--yes", action="store_true", help="replace or remove what there is")
+    for parser in (listen, show, change, delete):
+        _add_json(parser)
 
 
 def _port(text: str) -> int:

@@ -34,12 +34,12 @@ def login(args: argparse.Namespace) -> int:
     key = credentials.clean_key(_read_key(service))
     if not args.offline:
         _check(service, key, load(home))
-    where = _keep(service, "default", key, args.allow_file)
+    where = keep(service, "default", key, args.allow_file)
     with Store.open(home) as store:
         if commands.key_changed(store, service.name):
             launch.ensure_worker(home)
     path = f" ({home / credentials.FILE_NAME}, readable by you alone)" if where == "file" else ""
-    say(f"The key for {service.label} is kept in the {_PLACES[where]}{path}.")
+    say(f"The key for {service.label} is kept in the {PLACES[where]}{path}.")
     if os.environ.get(credentials.variable(service.name), "").strip():
         say(f"  {credentials.variable(service.name)} is set, and goes before it.")
     if args.json:
@@ -47,15 +47,15 @@ def login(args: argparse.Namespace) -> int:
     return OK
 
 
-_PLACES = {"keyring": "system's keyring", "file": "private file"}
+PLACES = {"keyring": "system's keyring", "file": "private file"}
 
 
 def _login_webhook(args: argparse.Namespace, service: Service) -> int:
     """Keep what the service signs its events with; only an event can tell whether it is right."""
     _has_events(service)
     secret = credentials.clean_key(_read_key(service, "Webhook secret"), "The secret")
-    where = _keep(service, credentials.WEBHOOK, secret, args.allow_file)
-    say(f"The webhook secret of {service.label} is kept in the {_PLACES[where]}.")
+    where = keep(service, credentials.WEBHOOK, secret, args.allow_file)
+    say(f"The webhook secret of {service.label} is kept in the {PLACES[where]}.")
     variable = credentials.variable(service.name, credentials.WEBHOOK)
     if os.environ.get(variable, "").strip():
         say(f"  {variable} is set, and goes before it.")
@@ -104,7 +104,8 @@ def _check(service: Service, key: str, settings: Settings) -> None:
         say("  It is kept as it is.")
 
 
-def _keep(service: Service, account: str, key: str, allow_file: bool) -> str:
+def keep(service: Service, account: str, key: str, allow_file: bool) -> str:
+    """Keep a secret; "keyring" or "file". Where there is no keyring somebody has to agree."""
     try:
         return credentials.store(service.name, account, key, allow_file=allow_file)
     except ProblemError as error:
@@ -128,7 +129,7 @@ def logout(args: argparse.Namespace) -> int:
     what = "webhook secret" if args.webhook else "key"
     removed = credentials.delete(service.name, account, home=ensure_home(data_home()))
     for where in removed:
-        say(f"The {what} for {service.label} was removed from the {_PLACES[where]}.")
+        say(f"The {what} for {service.label} was removed from the {PLACES[where]}.")
     variable = credentials.variable(service.name, account)
     left = bool(os.environ.get(variable, "").strip())
     if left:

@@ -11,6 +11,7 @@ on. Presigned addresses are used without the key and never written anywhere.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -31,7 +32,7 @@ __all__ = ["GLB", "GlossiClient", "UploadExpired", "connection"]
 
 #: what a model is sent as; for other kinds of file it is not documented (Simple Workflow, step 2)
 GLB = "model/gltf-binary"
-_MARGIN = 15.0  # before its end no upload is begun
+_MARGIN = 15.0  # before its end no upload is begun; less where it lives shorter
 #: the two workflows have different words for the same end
 _JOB_WORDS = {"COMPLETED": "COMPLETE"}
 _RENDER_WORDS = {"COMPLETE": "COMPLETED"}
@@ -86,7 +87,8 @@ class GlossiClient:
 
     def __init__(self, http: Http) -> None:
         self.http = http
-        self._ends: dict[str, float] = {}  # upload address -> its end, by the monotonic clock
+        #: upload address -> (its end by the monotonic clock, how long before it is too late)
+        self._ends: dict[str, tuple[float, float]] = {}
 
     # -- templates, key ---------------------------------------------------------------------------
 
@@ -206,14 +208,14 @@ class GlossiClient:
 
         def attempt() -> None:
             nonlocal size
-            if self._ended(upload_url, _MARGIN):
+            if self._ended(upload_url, early=True):
                 raise UploadExpired("an hour has passed since the address was made")
             upload = FileUpload(path, GLB, on_progress=on_progress, cancelled=cancelled)
             size = upload.total
             try:
                 storage.put_file(upload_url, upload)
             except HttpError as error:
-                late = error.status in (401, 403, 410) and self._ended(upload_url, 0.0)
+                late = error.status in (401, 403, 410) and self._ended(upload_url, early=False)
                 if late or is_expired(error):
                     raise UploadExpired(error.problem.technical) from None
                 if error.status == 500 or storage_code(error) == "RequestTimeout":
@@ -388,10 +390,12 @@ class GlossiClient:
             if not found or not url:
                 return None
             remember(url)
-            self._ends[url] = asked + life(url)
+            lives = life(url)
+            self._ends[url] = (asked + lives, min(_MARGIN, lives / 10))
             rows.append({**row, name: found})
         return rows or None
 
-    def _ended(self, url: str, margin: float) -> bool:
-        end = self._ends.get(url)
-        return end is not None and time.monotonic() > end - margin
+    def _ended(self, url: str, *, early: bool) -> bool:
+        """Is the address over (``early``: or nearly)? False where it is not one of ours."""
+        end, margin = self._ends.get(url, (math.inf, 0.0))
+        return time.monotonic() > end - (margin if early else 0.0)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...flow import Flow
 from ...problems import Category, Problem, ProblemError
+from . import previews
 
 
 def begin(flow: Flow, package: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -54,6 +55,8 @@ def _sentence(problem: Any) -> str:
 def tell(flow: Flow, **parts: Any) -> None:
     """Change parts of the job's report; nothing is written when nothing changes."""
     report = {**flow.job.report, **parts}
+    if report.get("products"):
+        report["products"] = previews.known(flow.folder, report["products"])
     if report != flow.job.report:
         flow.update(report=report)
 
