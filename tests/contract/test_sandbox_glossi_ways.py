@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -275,7 +276,9 @@ def test_every_way_is_described() -> None:
     from bridge.sandbox import glossi_ways
 
     text = glossi_ways.__doc__ or ""
+    manual = (Path(__file__).parents[2] / "docs/sandbox.md").read_text(encoding="utf-8")
     for name, values in WAYS.items():
         assert f" {name} " in text
+        assert f"`{name}`" in manual
         for value in values:
             assert isinstance(value, (type, list)) or str(value) in text
