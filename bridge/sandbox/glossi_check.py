@@ -38,6 +38,10 @@ class Fields:
         if unknown and not ignore:
             raise BodyError(f"{self._where}{unknown[0]} is not a known field")
 
+    def raw(self, name: str) -> Any:
+        """Whatever is there, or None."""
+        return self._value.get(name)
+
     def text(self, name: str, *, required: bool = True) -> str:
         """A text; "" when it is not there and need not be."""
         value = self._value.get(name)
@@ -106,9 +110,8 @@ def settings(value: Any, *, of_job: bool = False, ignore: bool = False) -> dict[
     return found
 
 
-def webhook(body: dict[str, Any], *, ignore: bool) -> dict[str, Any]:
+def webhook(fields: Fields) -> dict[str, Any]:
     """The setting of PUT /webhooks: {"url", "events", "enabled"}, "description" if it is given."""
-    fields = Fields(body, "url events enabled description", ignore=ignore)
     url, events = address(fields.text("url")), fields.items("events")
     for event in events:
         if event not in EVENTS:

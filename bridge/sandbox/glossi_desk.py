@@ -20,6 +20,7 @@ from .wire import HttpError, Request, Response, json_response
 
 Route = tuple[str, re.Pattern[str], Callable[..., Response]]
 _BUSY_SECONDS = 30
+_NOTED_BYTES = 1 << 16
 
 
 class Desk:
@@ -49,12 +50,13 @@ class Desk:
         return json_response(status, glossi_ways.without(value, ways["omit"]))
 
     def fields(self, request: Request, allowed: str) -> Fields:
-        """The body's fields; the body is noted in the journal. Raises HttpError, BodyError."""
+        """The body's fields; one that is not too long is noted in the journal. Raises HttpError, BodyError."""
         try:
             body = read_json(request)
         except HttpError as refused:
             raise self.error(refused.response.status, "Invalid JSON body") from None
-        request.entry["json"] = body
+        if request.body.received <= _NOTED_BYTES:
+            request.entry["json"] = body
         return Fields(body, allowed, ignore=self.lenient)
 
     @property

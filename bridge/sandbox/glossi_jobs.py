@@ -33,7 +33,7 @@ class JobCalls:
             request, "models templateId createProjects renderSettings webhookUrl"
         )  # fmt: skip
         models = glossi_check.models(fields, named=False, ignore=desk.lenient)
-        doc = self._wanted(fields, request.entry["json"].get("renderSettings"))
+        doc = self._wanted(fields, fields.raw("renderSettings"))
         url = fields.text("webhookUrl", required=False)
         private = {
             "webhook_url": glossi_check.address(url) if url else "",

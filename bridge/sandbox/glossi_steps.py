@@ -130,9 +130,9 @@ class StepCalls:
 
     def _create_renders(self, request: Request) -> Response:
         desk, ways = self._desk, self._desk.ways()
-        ids = desk.fields(request, "projectIds settings").ids("projectIds")
-        given = request.entry["json"].get("settings")
-        settings = glossi_check.settings(given, ignore=desk.lenient)
+        fields = desk.fields(request, "projectIds settings")
+        ids = fields.ids("projectIds")
+        settings = glossi_check.settings(fields.raw("settings"), ignore=desk.lenient)
         projects = [desk.get(PROJECT, identifier) for identifier in ids]
         for project in projects:
             if not project.doc["templateId"]:

@@ -37,8 +37,7 @@ class WebhookCalls:
 
     def _put(self, request: Request) -> Response:
         desk = self._desk
-        desk.fields(request, "url events enabled description")
-        setting = glossi_check.webhook(request.entry["json"], ignore=desk.lenient)
+        setting = glossi_check.webhook(desk.fields(request, "url events enabled description"))
         return desk.answer(desk.hook.put(setting), request)
 
     def _delete(self, request: Request) -> Response:
