@@ -43,9 +43,9 @@ def check(
 
     ``whole_scene`` asks about the scene instead: nothing needs to be selected, and no mesh is
     needed. ``products`` says what makes a product, where each becomes a file of its own; one good
-    one is enough. ``folder`` is the job's folder or the folder that will hold it, if its place is to be
-    checked too. ``options`` are the service's, as in the job; of these only a whole scene's frames,
-    scene, camera, view layer and "ignore_problems" matter here.
+    one is enough. ``folder`` is the job's folder or the folder that will hold it, if its place is
+    to be checked too. ``options`` are the service's, as in the job; of these only a whole scene's
+    frames, scene, camera, view layer and "ignore_problems" matter here.
     """
     found: list[Problem | None] = []
     if whole_scene:

@@ -47,8 +47,8 @@ def capture(
     only those (one job per object) whatever is selected. ``whole_scene`` is for a render: nothing
     needs to be selected, and the scene, camera, view layer and frames are those of the job's
     options, else the scene's own. ``products`` says what makes a product, where each becomes a file
-    of its own (``grouping.group``): children and collections come along. ``progress(fraction, text)`` is called in between, for a cursor
-    or a status text.
+    of its own (``grouping.group``): children and collections come along.
+    ``progress(fraction, text)`` is called in between, for a cursor or a status text.
 
     The folder is made; it must be new or empty. Raises ProblemError (INPUT, DISK) with the folder
     left as it was found. Nothing of the artist's session changes.

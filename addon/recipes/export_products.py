@@ -234,7 +234,6 @@ class _Exporter:
             product_size.require_likely(group.name, row.size, self.unit)
         foot = Vector(((low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]))
         wishes = {material.name: glb_file.wanted(material) for material in materials}
-        plain.strip_properties(materials)
         glb_write.need_room(self.folder, made.triangles, wishes)
         animated = bool(self.options.get("animation"))
         if animated:
@@ -252,7 +251,7 @@ class _Exporter:
             row.notes,
             options=self.options,
             max_bytes=self.params.get("max_bytes"),
-            extras=False,
+            extras=False,  # custom properties may be private
             then=lambda path: glb_place.place(path, home, group.name) if animated else None,
         )
         row.path, row.bytes = written.path, written.info.bytes
@@ -266,9 +265,6 @@ class _Exporter:
         """With animation the exporter itself applies what it can and keeps bones and shape keys."""
         bones = [item.find_armature() for item in group.objects if item.type == "MESH"]
         items = list(dict.fromkeys([*group.objects, *(bone for bone in bones if bone is not None)]))
-        for item in items:
-            plain.strip_properties([one for one in (item, item.data) if one is not None])
-        plain.strip_properties([self.scene])
         glb_write.select(items)
 
     def _back(self) -> None:

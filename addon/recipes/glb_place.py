@@ -35,9 +35,9 @@ def place(path: Path, matrix: Matrix, name: str) -> None:
             {
                 "name": name,
                 "children": roots,
-                "translation": list(where),
+                "translation": list(where[:]),
                 "rotation": [turn.x, turn.y, turn.z, turn.w],
-                "scale": list(size),
+                "scale": list(size[:]),
             }
         )
         scene["nodes"] = [len(nodes) - 1]

@@ -49,8 +49,9 @@ def write(
     """Export the selection of the current scene and check the file.
 
     ``wishes`` is what its materials read (``glb_file.wanted``, by name). ``options``: draco,
-    animation. ``extras`` keeps custom properties. ``then`` may still change the file; ``checking`` is told when that is over. ``notes``
-    gets sentences for the artist. Raises ProblemError: LIMIT, BLENDER.
+    animation. ``extras`` keeps custom properties. ``then`` may still change the file; ``checking``
+    is told when that is over. ``notes`` gets sentences for the artist. Raises ProblemError: LIMIT,
+    BLENDER.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(output.stem + ".part.glb")

@@ -229,9 +229,8 @@ def notes(made: Grouping, mode: str) -> list[str]:
         said.append(f"Not sent, because they are no collection instances: {names}.")
     for one in made.groups:
         if one.same:
-            said.append(
-                f"Sent once, because it looks the same as {one.name}: {_some([*one.same])}."
-            )
+            same = _some(list(one.same))
+            said.append(f"Sent once, because it looks the same as {one.name}: {same}.")
     return said
 
 

@@ -38,8 +38,9 @@ def box(items: Iterable[bpy.types.Object]) -> tuple[Point, Point]:
             points = _corners(points)
         looked += len(points) * len(places)
         for place in places:
-            turn = numpy.array([row[:3] for row in place][:3], dtype=numpy.float32)
-            where = numpy.array([row[3] for row in place][:3])
+            rows = [place[number][:] for number in range(3)]
+            turn = numpy.array([row[:3] for row in rows], dtype=numpy.float32)
+            where = numpy.array([row[3] for row in rows])
             for start in range(0, len(points), _CHUNK):
                 along = turn @ points[start : start + _CHUNK].T
                 low = numpy.minimum(low, along.min(axis=1) + where)

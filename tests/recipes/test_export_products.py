@@ -252,7 +252,9 @@ def test_instances(tmp_path: Path) -> None:
 
 def variant_scene() -> Any:
     """A cube in two slots; the first is red, blue or (by no slot of its own) green."""
-    bpy.context.preferences.addons["io_scene_gltf2"].preferences.KHR_materials_variants_ui = True
+    settings = bpy.context.preferences.addons["io_scene_gltf2"].preferences
+    if not settings.KHR_materials_variants_ui:
+        settings.KHR_materials_variants_ui = True
     item = scenes.cube("Vase")
     image = bpy.data.images.new("Green", 8, 8)
     scenes.fill(image, (0, 1, 0, 1))
@@ -335,18 +337,21 @@ def test_animation_stays_and_stands_on_the_floor(tmp_path: Path) -> None:
     assert "animations" not in gltf.parts(Path(found["Still"]["path"]))[0]
 
 
-def test_simulations_are_the_same_for_every_product(tmp_path: Path) -> None:
-    """Building one product must not disturb what the scene has evaluated for the next."""
-    for name in ("First", "Second"):
-        item = scenes.cube(name)
-        item.modifiers.new("Array", "ARRAY").count = 3
-        driver = item.driver_add("location", 0).driver
-        driver.expression = "3.0"
-        guard = item.driver_add("scale", 2).driver
-        variable = guard.variables.new()
-        variable.name = "other"
-        variable.targets[0].id = bpy.data.objects["First"]
-        variable.targets[0].data_path = "modifiers['Array'].count"
-        guard.expression = "other"
-    found = rows(export(tmp_path))
-    assert found["First"]["size_m"] == found["Second"]["size_m"] == pytest.approx([6, 2, 6])
+def test_building_one_product_leaves_the_others_as_they_were(tmp_path: Path) -> None:
+    """Modifiers and drivers that look at other objects, which are products too."""
+    names = ("First", "Second", "Third")
+    for name in names:
+        item = scenes.cube(name, at=(3, 0, 0))
+        item.modifiers.new("Row", "ARRAY").count = 3
+    for name, other in zip(names, (*names[1:], names[0]), strict=True):
+        driver = bpy.data.objects[name].driver_add("scale", 2).driver
+        variable = driver.variables.new()
+        variable.name, variable.type = "other", "TRANSFORMS"
+        variable.targets[0].id = bpy.data.objects[other]
+        variable.targets[0].transform_type = "LOC_X"
+        driver.expression = "other"
+    for name, row in rows(export(tmp_path)).items():
+        assert row["size_m"] == pytest.approx([6, 2, 6]), name
+        assert nodes(row) == {name}
+        document, _ = gltf.parts(Path(row["path"]))
+        assert [mesh["name"] for mesh in document["meshes"]] == [name]
