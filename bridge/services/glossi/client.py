@@ -389,7 +389,8 @@ class GlossiClient:
             found, url = id_of(row, "modelId", "id"), text_of(row, "uploadUrl")
             if not found or not url:
                 return None
-            remember(url)
+            if "?" in url:  # without a signature it is no secret, and may begin another one
+                remember(url)
             lives = life(url)
             self._ends[url] = (asked + lives, min(_MARGIN, lives / 10))
             rows.append({**row, name: found})
