@@ -18,9 +18,11 @@ _PARTS = (
     "operators_send",
     "operators_jobs",
     "operators_render",
+    "operators_shoot",
     "operators_import",
     "panels",
     "panels_renderjuice",
+    "panels_glossi",
     "pump",
 )
 _registered: list[ModuleType] = []

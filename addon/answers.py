@@ -8,6 +8,7 @@ bpy here, and never a key.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..bridge.jobs import DEFAULT_ACCOUNT, SANDBOX
@@ -19,15 +20,102 @@ if TYPE_CHECKING:
 #: how often an open panel renews what the worker told it (seconds)
 ASK_SECONDS = 60.0
 #: an answer younger than this is as good as a new one (seconds)
-STATE_AGE, PRICE_AGE, REMOTE_AGE = 30.0, 300.0, 30.0
+STATE_AGE, PRICE_AGE, REMOTE_AGE, TEMPLATES_AGE = 30.0, 300.0, 30.0, 300.0
 #: a list that was drawn within this time is open (seconds)
 OPEN_SECONDS = 4.0
 #: which of the service's prices is that of sending a file; services without prices are not asked
 PRICE_OF_FILE = {"rigyd": "glb_to_simready"}
+#: services with templates to choose from
+WITH_TEMPLATES = ("glossi",)
 
 _LOOPBACK = re.compile(r"https?://(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
 
 Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class TemplateList:
+    """An account's templates as they were told last.
+
+    ``items`` are ``{"id", "name", "description", "scope"}``; ``at`` is when they were told (Unix
+    seconds, 0 where nobody noted it).
+    """
+
+    items: tuple[dict[str, str], ...] = ()
+    at: float = 0.0
+
+    def find(self, template_id: str, name: str = "") -> dict[str, str] | None:
+        """The template with this id, else the only one of this name."""
+        for item in self.items:
+            if item["id"] == template_id:
+                return item
+        fits = [item for item in self.items if name and item["name"].lower() == name.lower()]
+        return fits[0] if len(fits) == 1 else None
+
+
+class Templates:
+    """Templates by (service, account): the last list that arrived, and why no newer one did."""
+
+    def __init__(self) -> None:
+        self.pending = False
+        self._lists: dict[Pair, TemplateList] = {}
+        self._problems: dict[Pair, Problem] = {}
+        self._told: dict[Pair, Any] = {}
+        #: when the list of an account was drawn last
+        self._drawn: dict[Pair, float] = {}
+
+    def read(self, store: Store) -> bool:
+        """Take over what the store has, whether or not a newer list can be had now."""
+        changed = self.pending = False
+        for service in WITH_TEMPLATES:
+            for account in (DEFAULT_ACCOUNT, SANDBOX):
+                request = store.request("templates", {"service": service, "account": account})
+                if request is None:
+                    continue
+                pair = (service, account)
+                self.pending = self.pending or request.state == "pending"
+                if isinstance(request.answer, dict) and self._told.get(pair) != request.answer:
+                    self._told[pair] = request.answer
+                    self._lists[pair] = _template_list(request.answer)
+                    changed = True
+                if self._problems.get(pair) != request.problem:
+                    changed = True
+                    self._problems.pop(pair, None)
+                    if request.problem is not None:
+                        self._problems[pair] = request.problem
+        return changed
+
+    def look_at(self, service: str, account: str, now: float) -> None:
+        """Called when the list is drawn: somebody looks at it, so it is worth asking for."""
+        self._drawn[service, account] = now
+
+    def open(self, service: str, account: str, now: float) -> bool:
+        """Whether the list was drawn in the last seconds."""
+        return now - self._drawn.get((service, account), -1e9) < OPEN_SECONDS
+
+    def known(self, service: str, account: str) -> TemplateList | None:
+        """The account's templates; None while nobody ever told them."""
+        return self._lists.get((service, account))
+
+    def problem(self, service: str, account: str) -> Problem | None:
+        """Why the list could not be renewed."""
+        return self._problems.get((service, account))
+
+
+def _template_list(answer: dict[str, Any]) -> TemplateList:
+    rows = [row for row in answer.get("templates") or [] if isinstance(row, dict) and row.get("id")]
+    items = [
+        {
+            "id": str(row["id"]),
+            "name": str(row.get("name") or row["id"]),
+            "description": str(row.get("description") or ""),
+            "scope": "public" if row.get("scope") == "public" else "workspace",
+        }
+        for row in rows
+    ]
+    at = answer.get("at")
+    items.sort(key=lambda item: (item["name"].lower(), item["id"]))
+    return TemplateList(tuple(items), float(at) if isinstance(at, int | float) else 0.0)
 
 
 class Answers:
@@ -38,7 +126,10 @@ class Answers:
         self.prices: dict[Pair, dict[str, Any]] = {}
         self.problems: dict[Pair, Problem] = {}
         self.pending = False
-        self._pairs: set[Pair] = {("rigyd", DEFAULT_ACCOUNT), ("renderjuice", DEFAULT_ACCOUNT)}
+        self._pairs: set[Pair] = {
+            (service, DEFAULT_ACCOUNT) for service in ("rigyd", "renderjuice", "glossi")
+        }
+        self.templates = Templates()
         self._asked: dict[tuple[str, Pair], float] = {}
         self._remote: dict[Pair, list[dict[str, Any]]] = {}
         self._remote_problems: dict[Pair, Problem] = {}
@@ -80,7 +171,8 @@ class Answers:
                 self._remote_problems.pop(pair, None)
                 if request.problem is not None:
                     self._remote_problems[pair] = request.problem
-        self.pending = pending
+        changed = self.templates.read(store) or changed
+        self.pending = pending or self.templates.pending
         return changed
 
     def due(
@@ -102,6 +194,8 @@ class Answers:
                 kinds.append(("pricing", PRICE_AGE))
         if (may_ask or account == SANDBOX) and self.remote_open(service, account, now):
             kinds.append(("remote_jobs", REMOTE_AGE))
+        if (may_ask or account == SANDBOX) and self.templates.open(service, account, now):
+            kinds.append(("templates", TEMPLATES_AGE))
         found = []
         for kind, age in kinds:
             if force or now - self._asked.get((kind, pair), -1e9) >= ASK_SECONDS:

@@ -30,6 +30,7 @@ STATE_ICONS = {
     State.FAILED: "ERROR",
     State.CANCELED: "X",
 }
+_REMOTE_ICONS = {"renderjuice": "RENDER_ANIMATION", "glossi": "CAMERA_DATA"}
 _FONT = 0
 #: a value with more characters does not fit beside its label
 _LONG_VALUE = 20
@@ -39,8 +40,8 @@ def state_icon(job: Job) -> str:
     """The icon of a job's state; a result that is in the scene has its own."""
     if job.state is State.DONE and job.imported_at is not None:
         return "OUTLINER_COLLECTION"
-    if job.state is State.REMOTE and job.service == "renderjuice":
-        return "RENDER_ANIMATION"
+    if job.state is State.REMOTE:
+        return _REMOTE_ICONS.get(job.service, STATE_ICONS[job.state])
     return STATE_ICONS[job.state]
 
 
@@ -78,6 +79,14 @@ def wrapped(
             column.label(text=line)
         else:
             column.label(text=line, icon=icon if number == 0 else "BLANK1")
+
+
+def fits(context: bpy.types.Context, text: str, *, indent: int) -> bool:
+    """Whether a text is shown whole in one line of the region; ``indent`` as in ``wrapped``."""
+    scale = context.preferences.system.ui_scale or 1.0
+    region = context.region
+    width = (region.width if region is not None else 300) - indent * scale
+    return len(break_lines(text, int(width), int(11 * scale))) == 1
 
 
 @lru_cache(maxsize=256)

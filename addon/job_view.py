@@ -15,11 +15,13 @@ import bpy
 from ..bridge.jobs import Job, State
 from ..bridge.problems import Category
 from ..bridge.words import agreement, cost_line, credits_text, progress_text, state_label
-from . import interface, job_render_view, session
-from .imports import render_facts, thumbnails
+from . import interface, job_render_view, job_shoot_view, session
+from .imports import render_facts, shoot_facts, thumbnails
 
 #: a tree of what the service said is cut here: rows, depth, characters of a value
 TREE_ROWS, TREE_DEPTH, TREE_TEXT = 40, 5, 200
+#: a picture in place of the state's icon says no less here
+_PICTURED = (State.DONE, State.REMOTE, State.DOWNLOADING)
 _MOVING = (State.PACKAGING, State.UPLOADING, State.REMOTE, State.DOWNLOADING)
 
 
@@ -36,7 +38,7 @@ def draw_row(layout: Any, job: Job) -> None:
     split = layout.split(factor=0.64)
     name = job_render_view.list_name(job)
     picture = thumbnails.icon_id(job.id)
-    if picture and job.state is State.DONE:
+    if picture and job.state in _PICTURED:
         split.label(text=name, icon_value=picture)
     else:
         split.label(text=name, icon=interface.state_icon(job))
@@ -45,8 +47,12 @@ def draw_row(layout: Any, job: Job) -> None:
         split.progress(factor=fraction, text=f"{100 * fraction:.0f} %")
         return
     text = state_label(job) if job.cancel_requested else _SHORT.get(job.state, state_label(job))
+    if text == "Preparing the models":
+        text = "Preparing"
     if job.state is State.AWAITING_APPROVAL and job.price is None:
         text = "Start?"
+    elif job.state is State.DONE and (partly := job_shoot_view.row_text(job)):
+        text = partly
     elif job.state is State.DONE and job.imported_at is not None:
         text = "Imported"
     right = split.row()
@@ -62,9 +68,15 @@ def draw_job(context: bpy.types.Context, layout: Any, now: session.Session, job:
     first = job.blocked or not job.state.terminal
     if first:
         job_render_view.draw_reports(context, layout, job)
+    shoot = shoot_facts.is_shoot(job)
+    if shoot and not job.state.terminal:
+        job_shoot_view.draw_report(context, layout, job)
     _draw_buttons(layout, job)
     if not first:
         job_render_view.draw_reports(context, layout, job)
+    if shoot and job.state.terminal:
+        job_shoot_view.draw_sheet(context, layout, job)
+        job_shoot_view.draw_report(context, layout, job)
     if job.notes:
         header, body = layout.panel("scene_courier_notes", default_closed=False)
         header.label(text=f"Worth Knowing ({len(job.notes)})")
@@ -90,9 +102,11 @@ def _draw_state(context: bpy.types.Context, layout: Any, job: Job) -> None:
     elif job.state is State.FAILED or render_facts.is_render(job):
         used = cost_line(job) if job.state.terminal else job_render_view.minutes_so_far(job)
         facts += [used] if used else []
+    shoot = shoot_facts.is_shoot(job)
+    facts += job_shoot_view.facts(job) if shoot else []
     for fact in facts:
         interface.wrapped(context, layout, fact, icon="BLANK1", indent=62)
-    picture = thumbnails.icon_id(job.id)
+    picture = 0 if shoot else thumbnails.icon_id(job.id)
     if picture:
         layout.template_icon(picture, scale=6.0)
     if job.state.terminal:
@@ -135,14 +149,17 @@ def _draw_buttons(layout: Any, job: Job) -> None:
             "scene_courier.approve_job", text=f"Approve {credits_text(job.price)}", icon="CHECKMARK"
         )
         button.job_id, button.credits = job.id, job.price
-    elif render_facts.is_render(job) and job_render_view.draw_main_button(big, job):
+    elif (render_facts.is_render(job) and job_render_view.draw_main_button(big, job)) or (
+        shoot_facts.is_shoot(job) and job_shoot_view.draw_main_button(big, job)
+    ):
         pass
     elif job.state is State.IN_DOUBT and job.waiting_reason == "person":
         found = big.operator("scene_courier.resolve_job", text="It Is This One…", icon="VIEWZOOM")
         found.job_id, found.decision = job.id, "found"
         again = big.operator("scene_courier.resolve_job", text="Send Again…", icon="EXPORT")
         again.job_id, again.decision = job.id, "again"
-        _button(column, "retry_job", job, "Look in the List Again", "FILE_REFRESH")
+        if not shoot_facts.is_shoot(job):
+            _button(column, "retry_job", job, "Look in the List Again", "FILE_REFRESH")
     elif session.Session.is_importable(job):
         text = "Import" if job.imported_at is None else "Import Again"
         _button(big, "import_job", job, text, "IMPORT")
@@ -150,6 +167,8 @@ def _draw_buttons(layout: Any, job: Job) -> None:
         _button(big, "retry_job", job, "Retry", "FILE_REFRESH")
     if render_facts.is_render(job):
         job_render_view.draw_more_buttons(column, job)
+    elif shoot_facts.is_shoot(job):
+        job_shoot_view.draw_more_buttons(column, job)
     row = column.row(align=True)
     reveal = row.operator("scene_courier.reveal_job", text="Folder", icon="FILE_FOLDER")
     reveal.job_id = job.id

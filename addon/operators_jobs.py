@@ -58,6 +58,19 @@ class JobOperator:
         return {"FINISHED"}
 
 
+def _is_shoot(job_id: str) -> bool:
+    """Whether this job is one of product pictures."""
+    job = session.current().jobs.get(job_id)
+    return job is not None and job.service == "glossi"
+
+
+def _doubtful(job_id: str) -> str:
+    """What Glossi may have made when its answer was lost: projects come before renders."""
+    job = session.current().jobs[job_id]
+    rows = job.report.get("products") or []
+    return "render jobs" if any(row.get("project_id") for row in rows) else "projects"
+
+
 def confirm(
     operator: bpy.types.Operator,
     context: bpy.types.Context,
@@ -130,6 +143,8 @@ class SCENE_COURIER_OT_approve_job(JobOperator, bpy.types.Operator):
     @classmethod
     def description(cls, _context: bpy.types.Context, properties: Any) -> str:
         """A price, or GPU minutes that nobody can tell beforehand."""
+        if _is_shoot(properties.job_id):
+            return "Start rendering. What Glossi charges for it is not told beforehand"
         if properties.credits < 0:
             return "Start rendering. It is charged in GPU minutes of your plan"
         return "Agree to the price of this job; only then is it sent to the service"
@@ -173,13 +188,20 @@ class SCENE_COURIER_OT_resolve_job(JobOperator, bpy.types.Operator):
     )
     remote_id: bpy.props.StringProperty(
         name="Job at the Service",
-        description="The id that the service's own web page shows for this conversion",
+        description=(
+            "The id that the service's own web page shows for this conversion; for product "
+            "pictures several with commas between them"
+        ),
         options={"SKIP_SAVE"},
     )
 
     @classmethod
     def description(cls, _context: bpy.types.Context, properties: Any) -> str:
         """One operator, two buttons, two tooltips."""
+        if _is_shoot(properties.job_id) and properties.decision == "found":
+            return (
+                f"Go on with the {_doubtful(properties.job_id)} that Glossi has; you give the ids"
+            )
         if properties.decision == "again":
             return (
                 "Send this job once more. If the first request did arrive, the service charges both"
@@ -188,23 +210,30 @@ class SCENE_COURIER_OT_resolve_job(JobOperator, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> interface.Answer:
         """Ask for the id, or whether it is really to be sent again."""
+        shoot = _is_shoot(self.job_id)
         if self.decision == "again":
+            where = "on Glossi's website" if shoot else "at the service's list"
             return confirm(
                 self,
                 context,
                 event,
                 "Send this job again?",
-                "Look at the service's list first: if the first request did arrive there, "
-                "you pay twice.",
+                f"Look {where} first: if the first request did arrive there, you pay twice.",
                 "Send Again",
             )
+        what = f"Which {_doubtful(self.job_id)} are they?" if shoot else "Which conversion is it?"
         return context.window_manager.invoke_props_dialog(
-            self, width=360, title="Which conversion is it?", confirm_text="Follow This One"
+            self, width=360, title=what, confirm_text="Follow This One"
         )
 
     def draw(self, _context: bpy.types.Context) -> None:
         """The dialog for the id."""
         layout = self.layout
+        if _is_shoot(self.job_id):
+            what = _doubtful(self.job_id)
+            layout.label(text=f"Enter the ids of Glossi's {what}, with commas between them.")
+            layout.prop(self, "remote_id", text="Ids")
+            return
         layout.label(text="The service's own web page shows the id of each conversion.")
         layout.prop(self, "remote_id", text="Id")
 

@@ -19,6 +19,7 @@ from . import (
     orders,
     preferences,
     properties,
+    properties_glossi,
     properties_renderjuice,
     pump,
     session,
@@ -27,7 +28,7 @@ from . import (
 if TYPE_CHECKING:
     from . import sending
 
-SERVICE_LABELS = {"rigyd": "Rigyd", "renderjuice": "Renderjuice"}
+SERVICE_LABELS = {"rigyd": "Rigyd", "renderjuice": "Renderjuice", "glossi": "Glossi"}
 #: services that take the whole scene; the others take the selected objects
 WHOLE_SCENE = ("renderjuice",)
 
@@ -69,6 +70,7 @@ class SCENE_COURIER_OT_send(bpy.types.Operator):
             ("scene", "As Set in the Scene", ""),
             ("rigyd", "Rigyd", "The selected objects become SimReady assets"),
             ("renderjuice", "Renderjuice", "The whole scene is rendered"),
+            ("glossi", "Glossi", "The selected products are photographed"),
         ),
         default="scene",
         options={"SKIP_SAVE"},
@@ -119,13 +121,22 @@ class SCENE_COURIER_OT_send(bpy.types.Operator):
         default=False,
         options={"SKIP_SAVE"},
     )
+    template: bpy.props.StringProperty(
+        name="Template",
+        description="Products: a template's id or name instead of the one that is set",
+        options={"SKIP_SAVE"},
+    )
     start: bpy.props.EnumProperty(
         name="Start",
-        description="Renders: when rendering starts, which is what is charged for",
+        description="Renders and products: when rendering starts, which is what is charged for",
         items=(
-            ("panel", "As Set in the Panel", ""),
-            ("ask", "After My Yes", "The job waits for your yes once the scene was checked"),
-            ("at_once", "At Once", "As soon as the scene was checked"),
+            (
+                "panel",
+                "As Set in the Panel",
+                "Renders: as set. Products: after your yes, as no price is known",
+            ),
+            ("ask", "After My Yes", "The job waits for your yes once all else is ready"),
+            ("at_once", "At Once", "As soon as all else is ready"),
         ),
         default="panel",
         options={"SKIP_SAVE"},
@@ -143,6 +154,11 @@ class SCENE_COURIER_OT_send(bpy.types.Operator):
             return (
                 "Send the scene and render only the first, the middle and the last frame. The "
                 "rest can follow from the same upload"
+            )
+        if properties.service == "glossi":
+            return (
+                "Copy the scene, send the selected products and have them photographed with the "
+                "template; you can go on working at once"
             )
         if properties.service == "renderjuice":
             return "Copy the scene, send it and have it rendered; you can go on working at once"
@@ -219,6 +235,10 @@ class SCENE_COURIER_OT_send(bpy.types.Operator):
                 test_frames=self.test_frames,
                 check_only=self.check_only,
                 start=self.start,
+            )
+        if service == properties_glossi.SERVICE:
+            return orders.of_products(
+                context, account, template=self.template, agreed=self.start == "at_once"
             )
         if not context.view_layer.objects.selected:
             raise ProblemError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import bpy
 
 from ..bridge.problems import ProblemError
-from . import properties, render_plan
+from . import properties, properties_glossi, render_plan, shoot_plan
 
 if TYPE_CHECKING:
     from . import sending
@@ -34,6 +34,30 @@ def of_selection(
         source_after=settings.source_after,
         results_folder=settings.results_folder,
         agreed_credits=agreed_credits,
+    )
+
+
+def of_products(
+    context: bpy.types.Context, account: str, *, template: str = "", agreed: bool = False
+) -> sending.Order:
+    """The selected products, to be photographed; ``template`` instead of the scene's.
+
+    ``agreed`` says yes to the renders beforehand. Raises ProblemError with what stands in the way.
+    """
+    from . import sending
+
+    settings = properties.of_scene(context.scene)
+    made = shoot_plan.plan(context, settings.glossi, account, template=template)
+    if made.problem is not None:
+        raise ProblemError.of(made.problem)
+    return sending.Order(
+        service=properties_glossi.SERVICE,
+        account=account,
+        options={"template": made.template_id, **settings.glossi.chosen()},
+        placement="source",
+        source_after="keep",
+        results_folder=settings.results_folder,
+        agreed=agreed,
     )
 
 

@@ -13,7 +13,17 @@ import bpy
 
 from ..bridge.jobs import DEFAULT_ACCOUNT, SANDBOX
 from ..bridge.words import credits_text
-from . import capture, interface, job_view, panels_renderjuice, properties, pump, session
+from . import (
+    capture,
+    interface,
+    job_view,
+    panels_glossi,
+    panels_renderjuice,
+    properties,
+    properties_glossi,
+    pump,
+    session,
+)
 from .operators_send import SERVICE_LABELS
 
 CATEGORY = "Courier"
@@ -71,6 +81,8 @@ class SCENE_COURIER_PT_send(bpy.types.Panel):
         _draw_account(context, layout, now, service, account)
         if service == panels_renderjuice.SERVICE:
             panels_renderjuice.draw_send(context, layout, now, account)
+        elif service == properties_glossi.SERVICE:
+            panels_glossi.draw_send(context, layout, now, account)
         else:
             count = _draw_selection(layout, context, settings.per_object)
             _draw_options(layout, settings)

@@ -11,7 +11,7 @@ from typing import Any
 
 import bpy
 
-from . import preferences, properties_renderjuice, session
+from . import preferences, properties_glossi, properties_renderjuice, session
 
 _ACCOUNTS = (
     (
@@ -44,6 +44,13 @@ _SERVICES = (
         "Renders the scene on a render farm; the frames come back",
         "RENDER_ANIMATION",
         1,
+    ),
+    (
+        "glossi",
+        "Glossi",
+        "Photographs the selected products with a template: stills and videos come back",
+        "CAMERA_DATA",
+        2,
     ),
 )
 
@@ -111,6 +118,7 @@ class SceneCourierScene(bpy.types.PropertyGroup):
     )
     rigyd: bpy.props.PointerProperty(type=SceneCourierRigyd)
     renderjuice: bpy.props.PointerProperty(type=properties_renderjuice.SceneCourierRenderjuice)
+    glossi: bpy.props.PointerProperty(type=properties_glossi.SceneCourierGlossi)
     per_object: bpy.props.BoolProperty(
         name="One Job per Object",
         description=(
@@ -197,6 +205,19 @@ class SceneCourierWindow(bpy.types.PropertyGroup):
         min=0,
         update=_job_picked,
     )
+    templates: bpy.props.CollectionProperty(type=properties_glossi.SceneCourierTemplate)
+    template_index: bpy.props.IntProperty(
+        name="Template",
+        description="Light, cameras and background of the pictures; chosen for this scene",
+        get=properties_glossi.template_index,
+        set=properties_glossi.set_template_index,
+    )
+    template_scope: bpy.props.EnumProperty(**properties_glossi.SCOPE)
+    template_search: bpy.props.StringProperty(
+        name="Search",
+        description="Show only templates with these words in their name or description",
+        options={"TEXTEDIT_UPDATE", "SKIP_SAVE"},
+    )
 
 
 def of_scene(scene: Any) -> Any:
@@ -211,6 +232,7 @@ def of_window(context: Any) -> Any:
 
 _CLASSES = (
     *properties_renderjuice.CLASSES,
+    *properties_glossi.CLASSES,
     SceneCourierRigyd,
     SceneCourierScene,
     SceneCourierJob,

@@ -21,7 +21,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from ..bridge.jobs import DEFAULT_ACCOUNT, SANDBOX
-from . import interface, preferences, properties, session
+from . import interface, preferences, properties, properties_glossi, session
 
 #: seconds until the next tick: something goes on or the panel is open; there is more to read; else
 BUSY, MORE, IDLE = 0.25, 0.02, 1.0
@@ -50,6 +50,8 @@ _online: bool | None = None
 _shown_active = 0
 #: which order of which session the window manager's list shows
 _mirrored: tuple[str, int] = ("", -1)
+#: whose templates the window manager's list shows
+_templates: tuple[dict[str, str], ...] = ()
 _last_error = ""
 
 
@@ -96,6 +98,7 @@ def _turn(imports: bool) -> float:
     if looked_at:
         changed = _count_selection(context, now, clock) or changed
         changed = _picture(now) or changed
+        changed = _mirror_templates(context, now) or changed
         ask(context)
     if changed or _list_lost(context, now):
         mirror(context, now)
@@ -148,6 +151,26 @@ def mirror(context: bpy.types.Context, now: session.Session) -> None:
         index = bisect_left(now.order, (-active.created_at, active.id))
     if now.order and group.job_index != index:
         group.job_index = index
+
+
+def _mirror_templates(context: bpy.types.Context, now: session.Session) -> bool:
+    """Make the window manager's list that of the account whose templates the panel shows."""
+    global _templates
+    service = properties_glossi.SERVICE
+    if properties.of_scene(_looking_window(context, now).scene).service != service:
+        return False
+    known = now.answers.templates.known(service, properties_glossi.account(context))
+    items = known.items if known is not None else ()
+    rows = properties.of_window(context).templates
+    if items is _templates and len(rows) == len(items):
+        return False
+    _templates = items
+    rows.clear()
+    for item in items:
+        row = rows.add()
+        row.name, row.template_id = item["name"], item["id"]
+        row.description, row.scope = item["description"], item["scope"]
+    return True
 
 
 # -- what the open panel wants to know -----------------------------------------------------------
@@ -203,12 +226,13 @@ def _tell_online(now: session.Session) -> None:
 
 
 def _picture(now: session.Session) -> bool:
-    """Small pictures of what came back, for the list: the newest jobs' and the picked one's."""
+    """Small pictures of what came back: of the picked job and the newest ones."""
     from .imports import thumbnails
 
     active = now.jobs.get(now.active_id)
     newest = (now.jobs[job_id] for _created, job_id in now.order)
-    return thumbnails.feed([*([active] if active else []), *islice(newest, thumbnails.KEPT)])
+    shown = [*([active] if active else []), *islice(newest, thumbnails.KEPT)]
+    return thumbnails.feed(shown, active, run=now.chore)
 
 
 # -- results -------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ service_state  {"service", "account"} -> where the key comes from, the address, 
 account        {"service", "account"} -> the credits that are left, or null where not told
 remote_jobs    {"service", "account"} -> {"jobs": [{"id", "status", "created_at" (Unix seconds or
                null), "name", "here" (in this list already)}]}, newest first
-templates      {"service", "account"} -> {"templates": [{"id", "name", "description", "scope"}]};
-               scope is "public" or "workspace"
+templates      {"service", "account"} -> {"templates": [{"id", "name", "description", "scope"}],
+               "at" (Unix seconds)}; scope is "public" or "workspace". The time is part of the
+               answer: an old list stays readable when a newer one cannot be had
 
 No answer ever holds a key.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,7 @@ def _answer(store: Store, settings: Settings, request: Request) -> Any:
     ) as http:
         client = service.client(http)
         if request.kind == "templates":
-            return {"templates": client.templates_by_scope()}
+            return {"templates": client.templates_by_scope(), "at": time.time()}
         if request.kind == "remote_jobs":
             return {"jobs": remote_jobs(store, service, account, client)}
         return client.pricing() if request.kind == "pricing" else client.me()

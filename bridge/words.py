@@ -46,7 +46,14 @@ def state_label(job: Job) -> str:
     if job.state is State.REMOTE and job.service == "renderjuice":
         status = job.remote.get("status")
         return "Validating" if status in _BEFORE_RENDER else _HELD.get(status, "Rendering")
+    if job.state is State.REMOTE and job.service == "glossi":
+        return "Rendering" if renders(job) else "Preparing the models"
     return _LABELS[job.state]
+
+
+def renders(job: Job) -> bool:
+    """Whether Glossi's render jobs have begun: its last answer is then a list of them."""
+    return isinstance(job.remote.get("rows"), list)
 
 
 def credits_text(credits: float) -> str:
@@ -72,6 +79,8 @@ def agreement(job: Job) -> str:
     about = f"{job.state_text}. " if job.state_text else ""
     if job.sandboxed:
         return f"{about}It costs nothing on this computer."
+    if job.service == "glossi":
+        return f"{about}Glossi does not tell prices; your plan is charged for what is rendered."
     # No price list and no estimate are documented: a number is never made up.
     return f"{about}It uses GPU minutes of your plan; how many is known afterwards."
 
@@ -82,6 +91,9 @@ def progress_text(job: Job) -> str:
         return ""
     if job.phase_unit == "frames":
         return f"{job.phase_done:.0f} of {job.phase_total:.0f} frames"
+    if job.phase_unit == "products":
+        plural = "" if job.phase_total == 1 else "s"
+        return f"{job.phase_done:.0f} of {job.phase_total:.0f} product{plural}"
     if job.phase_unit == "bytes":
         text = f"{readable_bytes(job.phase_done)} of {readable_bytes(job.phase_total)}"
         return f"{text}, {readable_bytes(job.rate)}/s" if job.rate > 0 else text

@@ -248,6 +248,38 @@ def test_by_itself_only_an_image_comes_in(courier: Courier, tmp_path: Path) -> N
 # -- thumbnails ----------------------------------------------------------------------------------
 
 
+def see(courier: Courier) -> None:
+    """Look until what the thread found is shown."""
+    courier.look()
+    courier.settle()
+    courier.look()
+
+
+def test_a_farms_preview_is_shown_and_a_deleted_picture_is_not(
+    courier: Courier, tmp_path: Path
+) -> None:
+    thumbnails = courier.part("addon.imports.thumbnails")
+    preview = made.write(tmp_path / "preview.png", (1, 0, 0))
+    path = made.frames(tmp_path / "frames", range(1, 4))
+    with courier.store() as store:
+        going = courier.job("Going", "remote", service="renderjuice")
+        going.report = {"preview": str(preview)}
+        going = store.insert_job(going)
+        done = store.insert_job(render_job(courier.extension, path))
+    see(courier)
+    # (Icons have numbers only in a window.)
+    assert {going.id, done.id} <= set(thumbnails._files)
+    before = thumbnails._files[going.id]
+    # The farm's picture is another one now, and somebody deleted the frames.
+    os.utime(made.write(tmp_path / "preview.png", (0, 1, 0)), (1.0, 1.0))
+    for one in path:
+        one.unlink()
+    thumbnails._looked_at = -1e9  # ten seconds later
+    see(courier)
+    assert thumbnails._files[going.id][0] == before[0] and thumbnails._files[going.id] != before
+    assert done.id not in thumbnails._files, "the icon of its state is shown instead"
+
+
 def test_thumbnails_are_named_in_the_turn_and_bounded(courier: Courier, tmp_path: Path) -> None:
     thumbnails = courier.part("addon.imports.thumbnails")
     path = made.frames(tmp_path / "ä 🎬", range(1, 4))
@@ -265,11 +297,12 @@ def test_thumbnails_are_named_in_the_turn_and_bounded(courier: Courier, tmp_path
     turns = []
     for _turn in range(40):
         courier.look()
+        courier.settle()  # whether the files are there is looked up in a thread
         turns.append(len(thumbnails._files))
     assert turns[0] <= thumbnails.EACH_TURN and max(turns) == turns[-1] <= thumbnails.KEPT
     assert jobs[-1].id in thumbnails._files and jobs[0].id not in thumbnails._files
     assert none.id not in thumbnails._files and thumbnails.icon_id(none.id) == 0
-    assert thumbnails._files[jobs[-1].id] == str(path[1]), "the frame in the middle"
+    assert thumbnails._files[jobs[-1].id][0] == str(path[1]), "the frame in the middle"
     assert isinstance(thumbnails.icon_id(jobs[-1].id), int)
     for job in (jobs[-1], float_job):
         picture = thumbnails._collection[job.id]
@@ -279,7 +312,7 @@ def test_thumbnails_are_named_in_the_turn_and_bounded(courier: Courier, tmp_path
     quiet = []
     for _turn in range(30):
         started = time.perf_counter()
-        thumbnails.feed(courier.now.jobs.values())
+        thumbnails.feed(courier.now.jobs.values(), run=courier.now.chore)
         quiet.append(1e6 * (time.perf_counter() - started))
     print(f"\nthumbnails, {len(courier.now.jobs)} jobs, nothing new: {median(quiet):.0f} µs")
     # A preview that the service offers comes before the frames.
@@ -288,8 +321,8 @@ def test_thumbnails_are_named_in_the_turn_and_bounded(courier: Courier, tmp_path
     with courier.store() as store:
         store.update_job(jobs[-1].id, results=[*jobs[-1].results, result])
     courier.tick()
-    courier.look()
-    assert thumbnails._files[jobs[-1].id] == str(preview)
+    see(courier)
+    assert thumbnails._files[jobs[-1].id][0] == str(preview)
     collection = thumbnails._collection
     courier.part("addon.pump").unregister()
     try:

@@ -34,9 +34,10 @@ OPERATORS = {
     "render_again",
     "fix_finding",
     "adopt",
+    "show_still",
 }
 #: those that change the open file, so that Ctrl+Z takes it back
-UNDOING = {"import_job", "choose_cameras", "fix_finding"}
+UNDOING = {"import_job", "choose_cameras", "fix_finding", "show_still"}
 
 COST = """
 import importlib, json, os, sys, types
@@ -92,6 +93,7 @@ def test_no_property_could_hold_a_key(courier: Courier) -> None:
     assert any("job_id" in rna.properties for rna in groups)
     settings = bpy.context.scene.scene_courier
     groups += [settings.bl_rna, settings.rigyd.bl_rna, settings.renderjuice.bl_rna]
+    groups += [settings.glossi.bl_rna]
     groups += [bpy.context.window_manager.scene_courier.bl_rna]
     groups += [bpy.context.preferences.addons[courier.extension.name].preferences.bl_rna]
     for rna in groups:
@@ -112,6 +114,7 @@ def test_every_setting_has_a_tooltip(courier: Courier) -> None:
         bpy.context.scene.scene_courier.bl_rna,
         bpy.context.scene.scene_courier.rigyd.bl_rna,
         bpy.context.scene.scene_courier.renderjuice.bl_rna,
+        bpy.context.scene.scene_courier.glossi.bl_rna,
         bpy.context.window_manager.scene_courier.bl_rna,
         bpy.context.preferences.addons[courier.extension.name].preferences.bl_rna,
     ):
