@@ -50,7 +50,7 @@ class Desk:
         return json_response(status, glossi_ways.without(value, ways["omit"]))
 
     def fields(self, request: Request, allowed: str) -> Fields:
-        """The body's fields; one that is not too long is noted in the journal. Raises HttpError, BodyError."""
+        """The body's fields; the journal notes what is not long. Raises HttpError, BodyError."""
         try:
             body = read_json(request)
         except HttpError as refused:
