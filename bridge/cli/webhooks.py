@@ -30,6 +30,8 @@ from .send import service_named
 
 #: the worker may be looking at the job when its event comes, and then sleep; so once more
 _AGAIN_SECONDS = (1.0, 5.0)
+#: two events about one model must not write one file
+_fetching = threading.Lock()
 
 
 def webhooks(args: argparse.Namespace) -> int:
@@ -123,7 +125,8 @@ def _keep_previews(home: Path, service: Service, event: Event) -> None:
     from ..connect import may_go_online
     from ..services.glossi import previews
 
-    with contextlib.suppress(ProblemError, OSError, sqlite3.Error), Store.open(home) as store:
+    quiet = contextlib.suppress(ProblemError, OSError, sqlite3.Error)
+    with _fetching, quiet, Store.open(home) as store:
         settings = replace(load(home), retries=1)
         for job in store.jobs_about(event.service, event.ids):
             with service.http(
