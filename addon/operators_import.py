@@ -25,11 +25,15 @@ ENDED = (State.DONE, State.FAILED, State.CANCELED)
 
 
 def _ways(operator: Any, _context: Any) -> Any:
-    """The ways of the job's service; all of them where no job is named."""
-    known, wanted = session.current().jobs, str(operator.job_id)
-    job = known.get(wanted)
+    """The ways of the job's service; all of them where the job is not known.
+
+    A menu asks before it knows the job: it is the panel's, so the job is the picked one.
+    """
+    now = session.current()
+    wanted = str(operator.job_id) or now.active_id
+    job = now.jobs.get(wanted)
     if job is None and wanted:
-        job = next((one for one in known.values() if one.id.startswith(wanted)), None)
+        job = next((one for one in now.jobs.values() if one.id.startswith(wanted)), None)
     if job is None:
         return ways.EVERY_ITEMS
     return ways.STILL_ITEMS if shoot_facts.is_shoot(job) else ways.ITEMS

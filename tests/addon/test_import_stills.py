@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
@@ -686,3 +687,21 @@ def test_a_failed_job_has_pictures_too(courier: Courier, folder: Path) -> None:
     with pytest.raises(RuntimeError, match="not where they were put"):
         bpy.ops.scene_courier.import_job(job_id=job.id)
     assert courier.now.import_problems[job.id].category == "disk"
+
+
+def test_a_menu_offers_what_the_jobs_service_has(courier: Courier, folder: Path) -> None:
+    ways = courier.part("addon.imports.ways")
+    items = courier.part("addon.operators_import")._ways
+    shot = given_job(courier, folder)
+    with courier.store() as store:
+        other = store.insert_job(courier.job("Frames", "done", service="renderjuice"))
+    courier.tick()
+    for job, offered in ((shot, ways.STILL_ITEMS), (other, ways.ITEMS)):
+        assert items(SimpleNamespace(job_id=job.short_id), bpy.context) is offered
+        courier.now.active_id = job.id
+        assert items(SimpleNamespace(job_id=""), bpy.context) is offered, "the picked one"
+    assert items(SimpleNamespace(job_id="unknown"), bpy.context) is ways.EVERY_ITEMS
+    numbers: dict[str, int] = {}
+    for item in (*ways.ITEMS, *ways.STILL_ITEMS, *ways.EVERY_ITEMS):
+        assert numbers.setdefault(item[0], item[4]) == item[4], "one number for one name"
+    assert len(set(numbers.values())) == len(numbers)
