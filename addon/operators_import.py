@@ -253,6 +253,7 @@ class SCENE_COURIER_OT_import_job(JobOperator, bpy.types.Operator):
             name=job.name,
             job_id=job.id,
             sources=_sources(job),
+            products=_products(job),
             only=self.still,
             replace=self.replace,
             references_as=self.references_as,
@@ -365,6 +366,15 @@ def _sources(job: Job) -> list[Any]:
         return list(zip(names, identities, strict=True)) if identities else names
     same_file = bool(job.origin.get("blend")) and job.origin.get("blend") == bpy.data.filepath
     return names if same_file else []
+
+
+def _products(job: Job) -> list[dict[str, Any]]:
+    """Where each product was when it was sent; nothing in another file."""
+    rows = [row for row in job.origin.get("products") or [] if isinstance(row, dict)]
+    if job.origin.get("session") == session.current().id:
+        return rows
+    same_file = bool(job.origin.get("blend")) and job.origin.get("blend") == bpy.data.filepath
+    return [{**row, "identity": None} for row in rows] if same_file else []
 
 
 def _mesh(home: Path, job: Job) -> str | None:

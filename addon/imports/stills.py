@@ -39,6 +39,7 @@ def import_pictures(
     name: str,
     job_id: str = "",
     sources: Sequence[Source] = (),
+    products: Sequence[Mapping[str, Any]] = (),
     only: str = "",
     replace: bool = False,
     references_as: str = "empty",
@@ -51,12 +52,13 @@ def import_pictures(
 
     ``facts`` as ``shoot_facts.facts_of`` makes them. ``ways``: some of ``ways.STILL_WAYS``.
     ``name`` is the job's. ``sources`` are the objects that were sent, each a name or (name,
-    ``versions.identity``). ``only``: the file of the one picture to take. ``replace`` puts the new
-    data in the place of what earlier imports of this ``job_id`` made, but for what the artist has
-    renamed. ``references_as``: "empty" (seen in each viewport, never rendered) or "plane" (meshes
-    that glow by themselves and light nothing else). ``mark_assets``: what gets a preview becomes an
-    asset, with product and template as tags. ``alpha`` and ``front`` are the camera background's.
-    ``push_undo`` as in ``simready``: an operator with the UNDO option makes the step itself.
+    ``versions.identity``); ``products`` where each product was, as ``Sources`` takes it. ``only``:
+    the file of the one picture to take. ``replace`` puts the new data in the place of what earlier
+    imports of this ``job_id`` made, but for what the artist has renamed. ``references_as``: "empty"
+    (seen in each viewport, never rendered) or "plane" (meshes that glow by themselves and light
+    nothing else). ``mark_assets``: what gets a preview becomes an asset, with product and template
+    as tags. ``alpha`` and ``front`` are the camera background's. ``push_undo`` as in ``simready``:
+    an operator with the UNDO option makes the step itself.
 
     Of several ways one that cannot be done is told in ``report.lost``. Raises ProblemError: input
     (no pictures, another mode, no way), disk (the files are gone), or that of the only way.
@@ -74,7 +76,7 @@ def import_pictures(
         wanted = _known(ways)
         stills, videos = _gather(bring, only)
         before = artist.earlier_imports(job_id) if replace else []
-        found = Sources(bring.context, sources, str(facts.get("packing") or ""))
+        found = Sources(bring.context, sources, str(facts.get("packing") or ""), products)
         # A video among the references, if both ways are chosen.
         beside = [*stills, *(videos if known_ways.MOVIE in wanted else [])]
         actions: dict[str, Callable[[], None]] = {

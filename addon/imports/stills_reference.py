@@ -37,7 +37,7 @@ def place(bring: Bringing, pictures: list[Picture], sources: Sources, *, planes:
     made = each(bring, pictures)
     products = list(dict.fromkeys(picture.product for picture, _image in made))
     count = max(len(products), len(bring.facts.get("products") or ()))
-    boxes = {name: sources.box(sources.of(name, count)) for name in products}
+    boxes = {name: sources.box(name, count) for name in products}
     lost = [name for name in products if boxes[name] is None]
     if lost and sources.objects:
         bring.report.note(

@@ -382,12 +382,43 @@ def test_a_product_that_is_a_collection_or_all_at_once(stills: Any, folder: Path
         for old in item.users_collection:
             old.objects.unlink(item)
         home.objects.link(item)
+    # Of a collection not all has to be selected.
     given = chairs(folder, "Chair") | {"packing": "collection"}
-    report = bring(stills, given, "reference", sources=["Seat", "Back"])
+    report = bring(stills, given, "reference", sources=["Seat"])
     assert ground(bpy.data.objects[report.references[0]])[0][0] > 5
     given |= {"packing": "one", "products": ["Seat"]}
     report = bring(stills, given, "reference", sources=["Seat", "Back"], job_id="b")
     assert ground(bpy.data.objects[report.references[0]])[0][0] > 5
+
+
+def test_products_are_found_as_they_were_sent(
+    extension: Any, stills: Any, folder: Path, problems: Any
+) -> None:
+    identity = extension.module("addon.versions").identity
+    bones = bpy.data.objects.new("Rig", None)
+    bpy.context.scene.collection.objects.link(bones)
+    chair = cube("Chair", (2, 0, 1))
+    chair.parent = bones
+    box = {"min": [7, 7, 7], "max": [8, 8, 9]}
+    products = [
+        {"name": "Chair", "object": "Rig", "identity": identity(bones), "bounds": box},
+        {"name": "Lamp", "object": "Lamp", "identity": 12345678, "bounds": box},
+    ]
+    bones.name, bones.location.y = "Bones", 5  # renamed and moved since
+    given = chairs(folder, "Chair", "Lamp")
+    report = bring(stills, given, "reference", "preview", products=products)
+    low, high = ground(bpy.data.objects["Chair · Front View"])
+    assert np.allclose((low[0], low[1], low[2], high[2]), (3.2, 5, 0, 2), atol=1e-4)
+    low, high = ground(bpy.data.objects["Lamp · Front View"])
+    assert np.allclose((low[1], low[2], high[2]), (7.5, 7, 9), atol=1e-4), "where it was"
+    assert report.previews == ["Bones"] and "“Lamp”" in report.lost[0]
+    assert not any("cursor" in note for note in report.notes)
+    given |= {"packing": "one", "products": ["Chair"], "stills": given["stills"][:2]}
+    report = bring(stills, given, "preview", sources=["Bones", "Chair"], products=products)
+    assert report.previews == ["Bones"], "the other one hangs on it"
+    chair.parent = None
+    with pytest.raises(problems.ProblemError, match="not one object"):
+        bring(stills, given, "preview", sources=["Bones", "Chair"], products=products)
 
 
 # -- backgrounds and previews --------------------------------------------------------------------
