@@ -243,7 +243,7 @@ class Flow:
             return remembered.answer
         if remembered and remembered.status == "body_complete":
             if not listed:
-                raise Later(None, **_ask_person())
+                raise Later(None, **_ask_person(listed=False))
             return self._reconcile(name, look, moves, remembered.started_at)
         self._gate(f"before:{name}")
         self._enter(state, "")
@@ -376,11 +376,11 @@ class Flow:
         )
 
 
-def _ask_person() -> dict[str, Any]:
+def _ask_person(*, listed: bool = True) -> dict[str, Any]:
     return {
         "state": State.IN_DOUBT,
         "waiting_reason": "person",
-        "problem": doubt("", ask=True),
+        "problem": doubt("", ask=True, listed=listed),
         **STILL,
     }
 
@@ -399,14 +399,17 @@ def without_queries(value: Any) -> Any:
     return value
 
 
-def doubt(technical: str, *, ask: bool = False, named: bool = False) -> Problem:
+def doubt(
+    technical: str, *, ask: bool = False, named: bool = False, listed: bool = True
+) -> Problem:
     """A job in doubt, in words: it is being looked for, or (``ask``) a person decides."""
     if ask:
+        searched = "its list does not show it" if listed else "it has no list to look in"
         return Problem(
             Category.IN_DOUBT,
             "The service does not know the id that was entered."
             if named
-            else "It is not known whether the service took this job; its list does not show it.",
+            else f"It is not known whether the service took this job; {searched}.",
             "Look at the service's website. If the job is there, enter its id; if not, send it "
             "again.",
             technical,
