@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ...deliver import place
 from ...flow import Flow
 from ...jobs import Result, State
+from ...launch import ensure_sandbox
+from ...package import captured_blender
 from ...problems import Category, Problem, ProblemError
 from . import renders, table
 from .assets import Asset, collect, fetch_assets
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from .client import GlossiClient
 
 WEB_APP = "https://app.glossi.io"
-_MOST_NOTES = 20
+_MOST_NAMES = 6
 
 
 def fetch(flow: Flow, client: GlossiClient, rows: list[dict[str, Any]]) -> None:
@@ -40,19 +42,27 @@ def fetch(flow: Flow, client: GlossiClient, rows: list[dict[str, Any]]) -> None:
         "stills", lambda: _download(flow, client, rows, target), state=State.DOWNLOADING
     )
     _count(flow, arrived["files"])
-    for name in arrived["unreachable"][:_MOST_NOTES]:
-        flow.note(f"“{name}” is rendered; Glossi does not say where it can be downloaded.")
-    if arrived["unreachable"]:
-        flow.note(
-            f"{len(arrived['unreachable'])} files are at Glossi only: open {WEB_APP}. If Glossi "
-            "gave you an address that files lie below, set it as “render_base_url”."
-        )
+    _tell_unreachable(flow, arrived["unreachable"])
     if failed:
         flow.note(f"{len(failed)} of {len(rows)} renders failed; retry starts them again.")
     else:
         table.tell(flow, retry_steps=[])
     results = [Result(one["path"], one["bytes"], one["kind"]) for one in arrived["files"]]
     flow.done([*results, _last_answer(flow, target)])
+
+
+def _tell_unreachable(flow: Flow, names: list[str]) -> None:
+    """What is rendered and cannot be downloaded: all names in the report, some in a note."""
+    table.tell(flow, unreachable=names)
+    if not names:
+        return
+    some = ", ".join(f"“{name}”" for name in names[:_MOST_NAMES])
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    flow.note(
+        f"Glossi does not say where these can be downloaded: {some}{more}. They are rendered and "
+        f"can be seen at {WEB_APP}. If Glossi gave you an address that files lie below, set it as "
+        "“render_base_url”."
+    )
 
 
 def _download(
@@ -66,13 +76,14 @@ def _download(
         if product.get("project_id")
     }
     done = [row for row in rows if row["status"] == "COMPLETED"]
+    base_url = _base_url(flow)
 
     def offered() -> tuple[list[Asset], list[str]]:
         # Read anew: an address may be signed, and is never kept.
         fresh = [{**row, **client.render(row["job_id"])} for row in done]
         return collect(
             [(names.get(row["project_id"], "product"), row.get("renders") or []) for row in fresh],
-            base_url=str(flow.job.options.get("render_base_url") or ""),
+            base_url=base_url,
         )
 
     assets, unreachable = offered()
@@ -100,6 +111,15 @@ def _download(
         ],
         "unreachable": unreachable,
     }
+
+
+def _base_url(flow: Flow) -> str:
+    """The address that bare keys lie below, if somebody was given one; the sandbox gives one."""
+    named = str(flow.job.options.get("render_base_url") or "")
+    if named or not flow.job.sandboxed:
+        return named
+    entry = ensure_sandbox(flow.store.home, captured_blender(flow)).get("glossi") or {}
+    return str(entry.get("files_url") or "")
 
 
 def _not_fetched(lost: list[tuple[Asset, Problem]]) -> ProblemError:
