@@ -146,6 +146,7 @@ def test_facts_of_a_job_that_tells_nothing(
 
 
 def stored(courier: Courier, job: Any) -> Any:
+    courier.settle()  # a store that was busy for a moment is written by a thread
     with courier.store() as store:
         return store.job(job.id)
 
