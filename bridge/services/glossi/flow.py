@@ -15,7 +15,7 @@ from ...flow import Flow
 from ...package import captured_blender, package_products
 from ...problems import Category, ProblemError
 from .. import SERVICES
-from . import renders, results, table, workflow_jobs, workflow_steps
+from . import in_job, renders, results, table, workflow_jobs, workflow_steps
 from .client import GlossiClient
 from .options import MAX_BYTES
 from .templates import find_template
@@ -41,6 +41,8 @@ def shoot(flow: Flow) -> None:
         table.tell(flow, template=template)
         steps = flow.job.options.get("workflow") == "steps"
         workflow = workflow_steps if steps else workflow_jobs
+        if in_job.asked(flow):
+            in_job.agree(flow, len(products))
         projects = workflow.projects(flow, client, products, template)
         table.with_projects(flow, projects)
         if not projects:
@@ -49,7 +51,9 @@ def shoot(flow: Flow) -> None:
                 f"{_who(flow)} could not use any of the models.",
                 "The table of products says why. Change them and send again.",
             )
-        if renders.wanted(flow):
+        if in_job.asked(flow):
+            in_job.fetch(flow, client, projects)
+        elif renders.wanted(flow):
             consent(flow, renders.question(flow, projects))
             jobs = renders.start(flow, client, projects)
             if int(flow.job.origin.get("retries", 0)) > int(flow.answer("retried") or 0):

@@ -14,7 +14,7 @@ from ...faults import HttpError
 from ...flow import Flow
 from ...jobs import State, StepKind
 from ...problems import Category, ProblemError
-from . import table
+from . import in_job, table
 from .explain import error_text
 from .options import render_settings
 from .sending import put_all
@@ -32,6 +32,8 @@ COUNTERS = (
     "rendersComplete",
     "rendersTotal",
 )
+#: how often one model that cannot be split any further is tried
+_TRIES = 3
 _TEXTS = {
     "AWAITING_UPLOADS": "Waiting for the models",
     "PROCESSING": "Preparing the models",
@@ -66,6 +68,7 @@ def _send(
     files = {product["file_name"]: product for product in products}
     plan: list[list[str]] = flow.answer("plan") or [list(files)]
     sent: list[dict[str, Any]] = []
+    alone = 0
     while len(sent) < len(plan):
         number = len(sent)
         batch = [files[name] for name in plan[number]]
@@ -77,8 +80,12 @@ def _send(
                 state=State.UPLOADING,
             )
         except ProblemError as error:
-            if not getattr(error, "expired", False) or len(batch) == 1:
+            alone += len(batch) == 1
+            if not getattr(error, "expired", False) or alone >= _TRIES:
                 raise
+            if len(batch) == 1:
+                flow.note("The address for an upload ended before it was sent; a new job was made.")
+                continue
             half = len(batch) // 2
             plan[number : number + 1] = [plan[number][:half], plan[number][half:]]
             flow.step_aside("plan", plan)
@@ -96,6 +103,7 @@ def _send(
             moves=lambda _answer, job=job: {"remote_id": job["job_id"]},  # type: ignore[misc]
         )
         sent.append(job)
+        alone = 0
     return sent
 
 
@@ -104,7 +112,7 @@ def _upload(
 ) -> dict[str, Any]:
     """POST /jobs and a PUT for each model; ``{"job_id", "models": [{"id", "file"}]}``."""
     options = flow.job.options
-    settings = render_settings(options) if options.get("render_in_job") else None
+    settings = render_settings(options) if in_job.asked(flow) else None
     job = client.create_job(
         [{"fileName": product["file_name"], "fileType": "glb"} for product in batch],
         template["id"],

@@ -130,16 +130,21 @@ def _upload(flow: Flow, client: GlossiClient, product: dict[str, Any]) -> dict[s
 
 
 def _confirm(client: GlossiClient, model_id: str) -> dict[str, Any]:
-    """Confirm; when its answer was lost the model's status tells whether it worked."""
+    """Confirm; when its answer was lost the model's status tells whether it worked.
+
+    A confirmed model is PENDING at first, and what one is called before that is not documented: so
+    a refusal that says "already" is believed, if the model is there.
+    """
     try:
         return client.confirm_model(model_id, "glb")
     except HttpError as error:
         if error.status is None or not 400 <= error.status < 500 or error.status in (401, 403, 429):
             raise
-        answer = client.models_status([model_id])
-        for row in answer["models"]:
-            if row["modelId"] == model_id and str(row.get("status") or "PENDING") != "PENDING":
-                return {"modelId": model_id, "status": row["status"]}
+        done = error.status == 409 or "already" in error.message.lower()
+        for row in client.models_status([model_id])["models"]:
+            status = str(row.get("status") or "PENDING")
+            if row["modelId"] == model_id and (done or row["ready"] or status != "PENDING"):
+                return {"modelId": model_id, "status": status}
         raise
 
 
