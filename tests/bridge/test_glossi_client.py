@@ -13,7 +13,7 @@ import pytest
 
 from bridge.faults import HttpError
 from bridge.outcomes import Lost, Refused, Unsent
-from bridge.problems import Canceled, Category, Problem
+from bridge.problems import Canceled, Category, Problem, ProblemError
 from bridge.redact import redact
 from bridge.services.glossi import GLOSSI
 from bridge.services.glossi.client import GlossiClient, UploadExpired, connection
@@ -59,6 +59,16 @@ def told(exchange: Exchange) -> Any:
 def test_the_service_entry_names_the_client() -> None:
     with GLOSSI.http("http://127.0.0.1:9", KEY) as http:
         assert isinstance(GLOSSI.client(http), GlossiClient)
+
+
+@pytest.mark.parametrize("name", ["render_base_url", "webhook_url"])
+def test_addresses_are_looked_at_before_anything_is_sent(name: str) -> None:
+    for good in ("https://files.example/x", "http://127.0.0.1:8000/glossi/files/"):
+        assert GLOSSI.checked({name: good})[name] == good
+    for bad in ("files.example", "http://files.example", "ftp://x/y", "https://", "https://[",
+                "https://user:word@files.example"):  # fmt: skip
+        with pytest.raises(ProblemError, match="does not fit the option"):
+            GLOSSI.checked({name: bad})
 
 
 def test_the_jobs_workflow_as_the_guide_has_it() -> None:

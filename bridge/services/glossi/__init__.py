@@ -18,6 +18,7 @@ GLOSSI = Service(
     flow_at="glossi.flow:shoot",
     client_at="glossi.client:GlossiClient",
     http_at="glossi.client:connection",
+    check_at="glossi.options:check_options",
     attempt_steps=(
         "template",
         "plan",

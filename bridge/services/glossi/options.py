@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from ...problems import Category, ProblemError
 from ..base import Option
 
 #: the web interface's limit; that of the API is not documented
@@ -148,6 +150,33 @@ OPTIONS = (
         packaging=True,
     ),
 )
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Addresses are looked at before anything is rendered, not when it is too late for them.
+
+    Raises ProblemError(INPUT) for one that is not https (http on this computer is fine).
+    """
+    for name in ("render_base_url", "webhook_url"):
+        text = str(options.get(name) or "").strip()
+        if text and not _is_address(text):
+            raise ProblemError(
+                Category.INPUT,
+                f"“{text[:80]}” does not fit the option “{name}”.",
+                "It takes an address that starts with https://.",
+            )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if not host or parts.username is not None:
+        return False
+    here = host in ("localhost", "127.0.0.1", "::1")
+    return parts.scheme == "https" or (parts.scheme == "http" and here)
 
 
 def render_settings(options: Mapping[str, Any]) -> dict[str, Any]:
