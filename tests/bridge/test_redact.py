@@ -35,6 +35,7 @@ def _no_known_secrets() -> Iterator[None]:
         ('{"api_key": "gl0ssi-secret-value"}', "gl0ssi-secret-value"),
         ("api_key=gl0ssi-secret-value&x=1", "gl0ssi-secret-value"),
         ("RJ-1234567890abcdef was sent", "RJ-1234567890abcdef"),
+        ("X-API-Key is glsi_1234567890_abcde, it says", "glsi_1234567890_abcde"),
         ("Cookie: session=0123456789", "0123456789"),
         ("GET https://s3.example/a/b.glb?X-Amz-Signature=deadbeefdeadbeef&x=1", "deadbeefdeadbeef"),
         ("GET https://s3.example/a/b.glb?X-Amz-Signature=deadbeefdeadbeef&x=1", "b.glb"),
