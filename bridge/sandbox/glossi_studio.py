@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,8 @@ class BlenderStudio:
     """Works for real. ``program`` None: SCENE_COURIER_BLENDER, else this Python's bpy.
 
     ``known`` is the file with the other Blenders of this computer, for when there is neither.
-    ``more`` goes to recipe ``studio_render`` too ("samples", "scale", "frames": for tests).
+    ``more`` goes to recipe ``studio_render`` too ("samples", "scale", "frames": for tests, which
+    may also set it as JSON in the environment, SCENE_COURIER_STUDIO).
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class BlenderStudio:
     ) -> None:
         self._program = program
         self._known = known
-        self._more = more or {}
+        self._more = more or json.loads(os.environ.get("SCENE_COURIER_STUDIO") or "{}")
 
     def check(self, work: ModelWork) -> dict[str, Any]:
         """Run recipe ``studio_check``."""
