@@ -138,7 +138,8 @@ def test_bare_keys_are_listed_and_the_job_is_done(run: ShootRun) -> None:
     ended = run.finish(run.queue())
     assert ended.state is State.DONE and not [r for r in ended.results if r.kind == "still"]
     said = " ".join(ended.notes)
-    assert "Front View" in said and "render_base_url" in said and "6 files" in said
+    assert "Front View" in said and "render_base_url" in said
+    assert len(ended.report["unreachable"]) == 6
 
 
 def test_bare_keys_below_an_address_that_was_given(run: ShootRun) -> None:
@@ -200,6 +201,26 @@ def test_a_job_that_fails_with_one_of_its_models(run: ShootRun, partial: str) ->
     else:
         assert ended.state is State.DONE
         assert len([r for r in ended.results if r.kind == "still"]) == 4
+
+
+def test_one_project_for_all_products(run: ShootRun) -> None:
+    job = run.queue(options={"workflow": "steps", "per_model": False})
+    ended = run.finish(job)
+    assert ended.state is State.DONE, ended.problem
+    assert run.renders_started() == 1
+    assert len({one["project_id"] for one in ended.report["products"]}) == 1
+    stills = [Path(r.path) for r in ended.results if r.kind == "still"]
+    assert len(stills) == 2 and {path.parent.name for path in stills} == {"Stuhl and 2 more"}
+
+
+def test_two_products_of_one_name_keep_their_pictures(run: ShootRun) -> None:
+    other = run.files / "other"
+    other.mkdir()
+    twin = other / "Stuhl.glb"
+    twin.write_bytes(Path(run.products()[0]).read_bytes())
+    job = run.queue(files=[run.products()[0], str(twin)])
+    ended = run.assert_shot_once(run.finish(job) and job, stills=4)
+    assert [one["stills"] for one in ended.report["products"]] == [2, 2]
 
 
 def test_a_render_that_fails_is_started_again_by_itself(run: ShootRun) -> None:

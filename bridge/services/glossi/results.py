@@ -69,12 +69,8 @@ def _download(
     flow: Flow, client: GlossiClient, rows: list[dict[str, Any]], target: Path
 ) -> dict[str, Any]:
     """``{"files": [{"path", "bytes", "kind", "product", "name"}], "unreachable": [name]}``."""
-    products = flow.job.report.get("products") or []
-    names = {
-        str(product.get("project_id")): str(product["name"])
-        for product in products
-        if product.get("project_id")
-    }
+    names = _labels(flow.job.report.get("products") or [])
+    projects = {label: project for project, label in names.items()}
     done = [row for row in rows if row["status"] == "COMPLETED"]
     base_url = _base_url(flow)
 
@@ -105,12 +101,28 @@ def _download(
                 "bytes": one.bytes,
                 "kind": one.kind,
                 "product": one.asset.product,
+                "project_id": projects.get(one.asset.product, ""),
                 "name": one.asset.name,
             }
             for one in arrived
         ],
         "unreachable": unreachable,
     }
+
+
+def _labels(products: list[dict[str, Any]]) -> dict[str, str]:
+    """Project id -> what its folder is called: its product, or the first of several."""
+    members: dict[str, list[str]] = {}
+    for product in products:
+        if product.get("project_id"):
+            members.setdefault(str(product["project_id"]), []).append(str(product["name"]))
+    labels: dict[str, str] = {}
+    for project, names in members.items():
+        label = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+        # Two products may have one name, and their pictures must not mix.
+        count = sum(other.rpartition(" (")[0] == label or other == label for other in labels.values())
+        labels[project] = f"{label} ({count + 1})" if count else label
+    return labels
 
 
 def _base_url(flow: Flow) -> str:
@@ -136,7 +148,7 @@ def _not_fetched(lost: list[tuple[Asset, Problem]]) -> ProblemError:
 def _count(flow: Flow, files: list[dict[str, Any]]) -> None:
     rows = []
     for product in flow.job.report.get("products") or []:
-        mine = [one for one in files if one["product"] == product["name"]]
+        mine = [one for one in files if one["project_id"] == product.get("project_id")]
         rows.append(
             {
                 **product,

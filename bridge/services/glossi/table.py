@@ -79,5 +79,6 @@ def with_projects(flow: Flow, projects: list[dict[str, Any]]) -> None:
             project["files"],
             project_id=project["project_id"],
             project=project.get("name") or "",
+            model_id=project.get("model_id") or "",
             status="project ready",
         )
