@@ -120,7 +120,9 @@ def _labels(products: list[dict[str, Any]]) -> dict[str, str]:
     for project, names in members.items():
         label = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
         # Two products may have one name, and their pictures must not mix.
-        count = sum(other.rpartition(" (")[0] == label or other == label for other in labels.values())
+        count = sum(
+            other.rpartition(" (")[0] == label or other == label for other in labels.values()
+        )
         labels[project] = f"{label} ({count + 1})" if count else label
     return labels
 
