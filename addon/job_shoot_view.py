@@ -147,8 +147,9 @@ def _status(job: Job, row: dict[str, Any]) -> tuple[str, str]:
         came = _pictures(int(row.get("stills") or 0), int(row.get("videos") or 0))
         return told[0], came or told[1]
     if status == "project ready" and renders(job) and not job.state.terminal:
+        project = row.get("project_id")
         for one in job.remote["rows"]:
-            if isinstance(one, dict) and one.get("project_id") == row.get("project_id"):
+            if project and isinstance(one, dict) and one.get("project_id") == project:
                 return _RENDER.get(str(one.get("status")), told)
     return told
 

@@ -248,14 +248,14 @@ def _draw_advanced(
     _split(body)
     body.prop(settings, "workflow")
     if settings.workflow == "steps":
-        part = body.column()
+        part = body.column(heading="Projects")
         part.active = made.count != 1
-        part.prop(settings, "per_model")
+        part.prop(settings, "per_model", text="One per Product")
         body.prop(settings, "project_name")
     else:
         text = "Glossi names the projects; only Step by Step can set a name."
         interface.wrapped(context, body, text, icon="INFO", indent=62)
-        body.prop(settings, "webhook_url")
+        body.prop(settings, "webhook_url", text="Webhook")
     body.prop(settings, "render_base_url")
     body.prop(settings, "retries")
     column = body.column(heading="Upload")

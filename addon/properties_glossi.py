@@ -59,6 +59,8 @@ _WORKFLOWS = (
         "Models, projects and renders one after the other; projects can have a name",
     ),
 )
+#: what changes the artist's own objects is asked for by name, job by job
+_IMPORTS = tuple(item for item in ways.STILL_ITEMS if item[0] != ways.PREVIEW)
 _SCOPES = (
     ("all", "All", "All templates that this account can use"),
     ("public", "Public", "Only those that Glossi offers to everybody"),
@@ -118,7 +120,7 @@ class SceneCourierGlossi(bpy.types.PropertyGroup):
     import_ways: bpy.props.EnumProperty(
         name="Import As",
         description="As what stills and videos come into the scene when they are imported",
-        items=ways.STILL_ITEMS,
+        items=_IMPORTS,
         options={"ENUM_FLAG"},
         default=set(ways.STILL_DEFAULT),
     )

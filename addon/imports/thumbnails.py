@@ -32,8 +32,8 @@ _PICTURES = frozenset(
 Run = Callable[[str, Callable[[], None]], object]
 
 _collection: Any = None
-#: key -> the file that its picture is of and its stamp; the longest unseen first
-_files: OrderedDict[str, tuple[str, int]] = OrderedDict()
+#: file -> the stamp of what is held of it; the longest unseen first. Two jobs may share a file
+_files: OrderedDict[str, int] = OrderedDict()
 #: job id -> the revision that was last looked at and the file to show: most turns have nothing new
 _seen: OrderedDict[str, tuple[int, str]] = OrderedDict()
 #: file -> when it was changed (nanoseconds), 0 when it is not there; written by the thread
@@ -48,10 +48,12 @@ def icon_id(key: str) -> int:
 
     For ``layout.template_icon`` or ``label``.
     """
-    if _collection is None or key not in _files:
+    known = _seen.get(key)
+    path = known[1] if known is not None else key
+    if _collection is None or path not in _files:
         return 0
-    _files.move_to_end(key)
-    return int(_collection[key].icon_id)
+    _files.move_to_end(path)
+    return int(_collection[path].icon_id)
 
 
 def picture_of(job: Job) -> str:
@@ -88,25 +90,23 @@ def feed(jobs: Iterable[Job], sheet: Job | None = None, *, run: Run) -> bool:
     ``jobs`` are those of the list, the most important first; ``sheet`` is the one whose stills are
     shown. Beyond ``KEPT`` none is taken. ``run(name, work)`` does work in a thread.
     """
-    wanted: dict[str, str] = {}
+    wanted: dict[str, None] = {}
     for job in jobs:
         if len(wanted) >= KEPT - SHEET:
             break
-        path = _picture_of(job)
-        if path or job.id in _files:
-            wanted[job.id] = path
+        if path := _picture_of(job):
+            wanted[path] = None
     if sheet is not None:
-        wanted |= {one["path"]: one["path"] for one in sheet_of(sheet)[:SHEET]}
-    _look_at([path for path in wanted.values() if path], run)
+        wanted |= {one["path"]: None for one in sheet_of(sheet)[:SHEET]}
+    _look_at(list(wanted), run)
     changed = 0
-    for key, path in wanted.items():
-        stamp = _stamps.get(path, 0 if not path else None)
-        held = _files.get(key)
-        if stamp is None or held == (path, stamp) or (not stamp and held is None):
+    for path in wanted:
+        stamp, held = _stamps.get(path), _files.get(path, 0)
+        if stamp is None or held == stamp:
             continue
-        forget(key)
+        forget(path)
         if stamp:
-            _load(key, path, stamp)
+            _load(path, stamp)
         changed += 1
         if changed >= EACH_TURN:
             break
@@ -146,7 +146,7 @@ def _look_at(paths: list[str], run: Run) -> None:
     run("pictures", look)
 
 
-def _load(key: str, path: str, stamp: int) -> None:
+def _load(path: str, stamp: int) -> None:
     global _collection
     if _collection is None:
         import bpy.utils.previews
@@ -154,14 +154,14 @@ def _load(key: str, path: str, stamp: int) -> None:
         _collection = bpy.utils.previews.new()
     while len(_files) >= KEPT:
         forget(next(iter(_files)))
-    _collection.load(key, path, "IMAGE")
-    _files[key] = (path, stamp)
+    _collection.load(path, path, "IMAGE")
+    _files[path] = stamp
 
 
-def forget(key: str) -> None:
-    """Release a picture."""
-    if _files.pop(key, None) is not None and _collection is not None:
-        del _collection[key]
+def forget(path: str) -> None:
+    """Release a file's picture."""
+    if _files.pop(path, None) is not None and _collection is not None:
+        del _collection[path]
 
 
 def release() -> None:

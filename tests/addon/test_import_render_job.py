@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 from statistics import median
@@ -265,32 +266,38 @@ def test_a_farms_preview_is_shown_and_a_deleted_picture_is_not(
     with courier.store() as store:
         going = courier.job("Going", "remote", service="renderjuice")
         going.report = {"preview": str(preview)}
-        going = store.insert_job(going)
-        done = store.insert_job(render_job(courier.extension, path))
+        store.insert_job(going)
+        store.insert_job(render_job(courier.extension, path))
     see(courier)
     # (Icons have numbers only in a window.)
-    assert {going.id, done.id} <= set(thumbnails._files)
-    before = thumbnails._files[going.id]
+    assert {str(preview), str(path[1])} == set(thumbnails._files)
+    before = thumbnails._files[str(preview)]
     # The farm's picture is another one now, and somebody deleted the frames.
     os.utime(made.write(tmp_path / "preview.png", (0, 1, 0)), (1.0, 1.0))
     for one in path:
         one.unlink()
     thumbnails._looked_at = -1e9  # ten seconds later
     see(courier)
-    assert thumbnails._files[going.id][0] == before[0] and thumbnails._files[going.id] != before
-    assert done.id not in thumbnails._files, "the icon of its state is shown instead"
+    assert thumbnails._files[str(preview)] != before
+    assert str(path[1]) not in thumbnails._files, "the icon of its state is shown instead"
 
 
 def test_thumbnails_are_named_in_the_turn_and_bounded(courier: Courier, tmp_path: Path) -> None:
     thumbnails = courier.part("addon.imports.thumbnails")
-    path = made.frames(tmp_path / "ä 🎬", range(1, 4))
     exr = made.frames(tmp_path / "exr", [1], ".exr")
+    frames = []
+    for n in range(thumbnails.KEPT + 20):
+        if not n:
+            frames.append(made.frames(tmp_path / "ä 🎬 0", range(1, 4)))
+            continue
+        shutil.copytree(tmp_path / "ä 🎬 0", tmp_path / f"ä 🎬 {n}")
+        frames.append([tmp_path / f"ä 🎬 {n}" / path.name for path in frames[0]])
     with courier.store() as store:
         jobs = [
-            store.insert_job(render_job(courier.extension, path, created_at=1000.0 + n))
-            for n in range(thumbnails.KEPT + 20)
+            store.insert_job(render_job(courier.extension, paths, created_at=1000.0 + n))
+            for n, paths in enumerate(frames)
         ]
-        float_job = store.insert_job(render_job(courier.extension, exr, created_at=9e9))
+        store.insert_job(render_job(courier.extension, exr, created_at=9e9))
         none = store.insert_job(courier.job("Chair", "done", created_at=9.1e9))
     before = made.everything()
     courier.tick(9)
@@ -301,12 +308,12 @@ def test_thumbnails_are_named_in_the_turn_and_bounded(courier: Courier, tmp_path
         courier.settle()  # whether the files are there is looked up in a thread
         turns.append(len(thumbnails._files))
     assert turns[0] <= thumbnails.EACH_TURN and max(turns) == turns[-1] <= thumbnails.KEPT
-    assert jobs[-1].id in thumbnails._files and jobs[0].id not in thumbnails._files
-    assert none.id not in thumbnails._files and thumbnails.icon_id(none.id) == 0
-    assert thumbnails._files[jobs[-1].id][0] == str(path[1]), "the frame in the middle"
+    assert str(frames[-1][1]) in thumbnails._files, "the frame in the middle"
+    assert not {str(path) for path in frames[0]} & set(thumbnails._files)
+    assert thumbnails.icon_id(none.id) == 0
     assert isinstance(thumbnails.icon_id(jobs[-1].id), int)
-    for job in (jobs[-1], float_job):
-        picture = thumbnails._collection[job.id]
+    for path in (frames[-1][1], exr[0]):
+        picture = thumbnails._collection[str(path)]
         width, _height = picture.image_size  # here Blender reads the file
         assert width and max(picture.image_pixels_float[:4]) > 0
     assert made.everything() == before, "no data-block was made for it"
@@ -323,7 +330,7 @@ def test_thumbnails_are_named_in_the_turn_and_bounded(courier: Courier, tmp_path
         store.update_job(jobs[-1].id, results=[*jobs[-1].results, result])
     courier.tick()
     see(courier)
-    assert thumbnails._files[jobs[-1].id][0] == str(preview)
+    assert str(preview) in thumbnails._files
     collection = thumbnails._collection
     courier.part("addon.pump").unregister()
     try:

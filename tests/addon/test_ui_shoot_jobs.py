@@ -239,8 +239,8 @@ def test_a_contact_sheet_by_product(courier: Courier, shot: Any) -> None:
         courier.settle()
         turns.append(len(thumbnails._files))
     assert max(b - a for a, b in itertools.pairwise(turns)) <= thumbnails.EACH_TURN
-    assert turns[-1] == 7, "the six stills, and the one of the list"
-    assert shows[0][3]["path"] in thumbnails._files and shot.id in thumbnails._files
+    assert turns[-1] == 6, "the one of the list is among them"
+    assert {button[3]["path"] for button in shows} == set(thumbnails._files)
     Path(shows[0][3]["path"]).unlink()
     thumbnails._looked_at = -1e9  # ten seconds later
     for _turn in range(3):
