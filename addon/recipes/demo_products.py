@@ -95,10 +95,12 @@ def _loft(
     *,
     repeat: tuple[float, float] = (1.0, 1.0),
     flat: bool = False,
+    along: bool = False,
 ) -> Any:
     """A skin over closed rings (n, 3) of equally many points, closed at both ends.
 
-    UV: u around, v along; ``flat``: seen from above, in metres times ``repeat``.
+    UV: u around, v along, or the other way round with ``along``; ``flat``: seen from above, in
+    metres times ``repeat``.
     """
     count = len(rings[0])
     points = np.concatenate([rings[0].mean(axis=0)[None], *rings, rings[-1].mean(axis=0)[None]])
@@ -126,6 +128,7 @@ def _loft(
                 steps = [(v - 1) % count for v in polygon.vertices]
                 around = step + (count if step == 0 and count - 1 in steps else 0)
                 place = (repeat[0] * around / count, repeat[1] * ring / max(1, len(rings) - 1))
+                place = place[::-1] if along else place
             layer.data[corner].uv = [float(value) for value in place]
     data.polygons.foreach_set("use_smooth", [True] * len(data.polygons))
     data.materials.append(made)
@@ -150,7 +153,7 @@ def _tube(name: str, path: np.ndarray, radii: np.ndarray, made: Any, count: int 
             place + radius * (np.cos(turn)[:, None] * side + np.sin(turn)[:, None] * other)
         )
     length = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
-    return _loft(name, rings, made, repeat=(0.25, 1.6 * length))
+    return _loft(name, rings, made, repeat=(0.12, 1.6 * length), along=True)
 
 
 def _rounded(half: tuple[float, float], power: float, count: int) -> np.ndarray:
@@ -167,7 +170,7 @@ def _rounded(half: tuple[float, float], power: float, count: int) -> np.ndarray:
 
 def _lamp() -> tuple[Any, dict[str, dict[str, Any]]]:
     """A table lamp: a turned foot, a thin stem, a dome with a light in it."""
-    brass = _plain("Brass", (0.86, 0.66, 0.36), 0.24, 1.0)
+    brass = _plain("Brass", (0.86, 0.73, 0.52), 0.26, 1.0)
     inner = _plain("Shade inside", (0.96, 0.94, 0.90), 0.6)
     bulb = _glowing("Light", (1.0, 0.72, 0.42), 14.0)
     enamel = {
@@ -409,7 +412,8 @@ def _dress(parts: list[Any], variants: dict[str, dict[str, Any]]) -> None:
     listed: Any = bpy.data.scenes[0].gltf2_KHR_materials_variants_variants
     for number, name in enumerate(variants):
         entry = listed.add()
-        entry.name, entry.variant_idx = name, number
+        entry.variant_idx = number  # first: the name is made unique among the other numbers
+        entry.name = name
     for part in parts:
         data = part.data
         own = data.materials[0].name

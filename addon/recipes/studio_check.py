@@ -30,8 +30,8 @@ from bridge import glb
 
 Progress = Callable[..., None]
 
-_THUMBNAIL = (480, 270)
-_SAMPLES = 8
+_THUMBNAIL = (320, 180)
+_SAMPLES = 6
 _VIEW = Bookmark("Thumbnail", 30, 18, fill=0.8)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 Color = tuple[float, float, float]
+_INPUTS = {"specular_ior_level": "Specular IOR Level"}
 
 
 @dataclass
@@ -107,7 +108,7 @@ def material(
     shader.inputs["Roughness"].default_value = roughness
     shader.inputs["Metallic"].default_value = metallic
     for key, value in more.items():
-        shader.inputs[key.replace("_", " ").title()].default_value = value
+        shader.inputs[_INPUTS[key]].default_value = value
     return made, shader
 
 

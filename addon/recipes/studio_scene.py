@@ -67,7 +67,9 @@ class Room:
         cycles = self.scene.cycles
         cycles.device = "CPU"
         cycles.seed, cycles.use_animated_seed = 1, False
-        cycles.use_adaptive_sampling = False
+        # Most of a picture is calm paper, which needs few samples.
+        cycles.use_adaptive_sampling = True
+        cycles.adaptive_threshold, cycles.adaptive_min_samples = 0.08, 4
         cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 6, 3, 3
         cycles.transmission_bounces, cycles.transparent_max_bounces = 6, 8
         cycles.caustics_reflective = cycles.caustics_refractive = False

@@ -48,8 +48,8 @@ def build(key: str, stage: Stage) -> None:
 
 def _studio(stage: Stage) -> None:
     """A white cove; a big soft key from the left, a fill, a light from above, a lit background."""
-    world(stage.scene, (0.55, 0.56, 0.58), 0.5)
-    paper, _ = material("Paper", (0.86, 0.86, 0.855), 0.75)
+    world(stage.scene, (0.80, 0.82, 0.86), 0.16)
+    paper, _ = material("Paper", (0.83, 0.83, 0.825), 0.75)
     profile = cove(4.2, 2.2, 9.0)
     points, faces = revolved(profile[1:], 72, (50, 310))
     stage.surface("Cove", points, faces, paper, smooth=True)
@@ -58,39 +58,52 @@ def _studio(stage: Stage) -> None:
     points, faces = revolved([(4.0, -0.002), (30, -0.002)], 72)
     stage.surface("Before the cove", points, faces, paper)
     middle = (0, 0, 0.45 * stage.height)
-    stage.area("Key", (-2.4, -2.0, 2.3), middle, (2.0, 2.0), 120, (1.0, 0.975, 0.95))
-    stage.area("Fill", (3.2, -1.8, 1.4), middle, (1.6, 2.4), 28, (0.95, 0.975, 1.0))
-    stage.area("Top", (0.2, 0.6, 3.4), (0, 0.1, 0), (2.6, 2.2), 70)
-    stage.area("Edge", (2.3, 2.2, 1.7), middle, (0.7, 2.0), 45)
-    stage.area("Background", (0, 1.5, 4.4), (0, 6.4, 1.6), (5.0, 1.0), 240)
+    stage.area("Key", (-2.5, -1.7, 2.6), middle, (1.5, 1.5), 78, (1.0, 0.97, 0.94))
+    stage.area("Fill", (3.2, -1.8, 1.2), middle, (1.4, 2.2), 10, (0.94, 0.97, 1.0))
+    stage.area("Top", (0.2, 0.5, 3.4), (0, 0.1, 0), (2.4, 1.8), 34)
+    stage.area("Edge", (2.3, 2.2, 1.7), middle, (0.6, 2.0), 20, spread=75)
+    stage.area("Background", (0, 1.2, 5.2), (0, 6.2, 0.8), (7.0, 3.0), 190)
 
 
 def _dark(stage: Stage) -> None:
-    """A dark floor with a soft mirror in it, a glow behind, two rims, a little light in front."""
-    world(stage.scene, (0.02, 0.024, 0.035), 0.35)
-    floor, shader = material("Dark floor", (0.018, 0.019, 0.022), 0.28)
-    tree = floor.node_tree
-    grain = noise(tree, 3.0 / stage.unit, 6.0)
-    tree.links.new(
-        ramp(tree, grain, [(0.3, (0.2,) * 3), (0.7, (0.36,) * 3)]), shader.inputs["Roughness"]
-    )
-    points, faces = revolved([(0.001, 0), (40, 0)], 48)
+    """A dark floor that mirrors softly, a glow behind, two rims, a little light in front."""
+    world(stage.scene, (0.03, 0.034, 0.042), 0.35)
+    floor, _ = material("Dark floor", (0.020, 0.020, 0.022), 0.42, specular_ior_level=0.22)
+    points, faces = revolved([(0.001, 0), (5.6, 0)], 72)
     stage.surface("Floor", points, faces, floor)
-    wall, _ = material("Backdrop", (0.05, 0.06, 0.085), 0.9)
-    points, faces = revolved([(6.5, -0.1), (6.5, 14)], 72, (40, 320))
+    wall, shader = material("Backdrop", (0.02, 0.021, 0.024), 0.95, specular_ior_level=0.0)
+    tree = wall.node_tree
+    place = tree.nodes.new("ShaderNodeSeparateXYZ")
+    tree.links.new(tree.nodes.new("ShaderNodeTexCoord").outputs["Object"], place.inputs[0])
+    height = tree.nodes.new("ShaderNodeMath")
+    height.operation = "DIVIDE"
+    tree.links.new(place.outputs["Z"], height.inputs[0])
+    height.inputs[1].default_value = 4.0 * stage.unit
+    glow = ramp(
+        tree,
+        height.outputs[0],
+        [
+            (0.0, (0.006, 0.0065, 0.008)),
+            (0.16, (0.045, 0.056, 0.08)),
+            (0.3, (0.060, 0.075, 0.108)),
+            (0.9, (0.004, 0.005, 0.008)),
+        ],
+    )
+    tree.links.new(glow, shader.inputs["Emission Color"])
+    shader.inputs["Emission Strength"].default_value = 1.0
+    points, faces = revolved(cove(5.5, 2.5, 14.0)[1:], 72)
     stage.surface("Backdrop", points, faces, wall, smooth=True)
-    middle = (0, 0, 0.5 * stage.height)
-    stage.area("Glow", (0, 4.2, 0.25), (0, 6.5, 1.0), (2.4, 0.3), 240, (0.32, 0.5, 1.0))
-    stage.area("Rim warm", (-2.0, 1.7, 1.2), middle, (0.35, 2.4), 90, (1.0, 0.72, 0.45))
-    stage.area("Rim cool", (2.0, 1.6, 1.3), middle, (0.35, 2.4), 85, (0.55, 0.75, 1.0))
-    stage.area("Top", (0, 0.3, 2.6), middle, (1.6, 0.8), 26, (1.0, 0.96, 0.92), 120)
-    stage.area("Front", (-1.6, -2.8, 1.9), middle, (1.2, 1.2), 26, (1.0, 0.93, 0.86), 100)
+    middle = (0, 0, 0.55 * stage.height)
+    stage.area("Rim warm", (-1.9, 1.5, 2.0), middle, (0.5, 1.8), 105, (1.0, 0.74, 0.48))
+    stage.area("Rim cool", (1.9, 1.4, 2.0), middle, (0.5, 1.8), 95, (0.62, 0.78, 1.0))
+    stage.area("Top", (0, 0.2, 2.8), middle, (1.4, 1.0), 34, (1.0, 0.96, 0.92), 110)
+    stage.area("Front", (-1.9, -2.7, 2.0), middle, (1.2, 1.2), 42, (1.0, 0.94, 0.88), 90)
 
 
 def _turntable(stage: Stage) -> None:
     """A round plate that turns, in an even gray room."""
-    world(stage.scene, (0.5, 0.5, 0.5), 0.5)
-    paper, _ = material("Gray paper", (0.42, 0.425, 0.435), 0.8)
+    world(stage.scene, (0.5, 0.51, 0.53), 0.35)
+    paper, _ = material("Gray paper", (0.42, 0.425, 0.435), 0.8, specular_ior_level=0.1)
     points, faces = revolved(cove(4.4, 2.4, 9.0), 72, (0, 360))
     points[:, 2] -= 0.07
     stage.surface("Room", points, faces, paper, smooth=True)
@@ -116,11 +129,11 @@ def _turntable(stage: Stage) -> None:
         mark_faces.append(tuple(range(start, start + 4)))
     stage.surface("Marks", np.array(marks), mark_faces, ring, turning=True)
     middle = (0, 0, 0.45 * stage.height)
-    stage.area("Key", (-2.4, -2.2, 2.4), middle, (1.8, 1.8), 125, (1.0, 0.98, 0.96))
-    stage.area("Fill", (3.0, -1.6, 1.5), middle, (1.6, 2.2), 30)
-    stage.area("Top", (0, 0.4, 3.2), (0, 0.1, 0), (2.4, 2.4), 70)
-    stage.area("Edge", (1.9, 2.4, 1.8), middle, (0.6, 2.0), 60)
-    stage.area("Background", (0, 2.6, 4.0), (0, 6.5, 1.4), (4.0, 0.8), 160)
+    stage.area("Key", (-2.4, -2.0, 2.5), middle, (1.5, 1.5), 84, (1.0, 0.975, 0.95))
+    stage.area("Fill", (3.0, -1.6, 1.5), middle, (1.6, 2.2), 16)
+    stage.area("Top", (0, 0.4, 3.2), (0, 0.1, 0), (2.4, 2.4), 46)
+    stage.area("Edge", (1.9, 2.4, 1.8), middle, (0.6, 2.0), 36, spread=75)
+    stage.area("Background", (0, 0.6, 5.6), (0, 6.5, 0.6), (7.0, 3.0), 170)
 
 
 def _outdoor(stage: Stage) -> None:
@@ -140,8 +153,8 @@ def _outdoor(stage: Stage) -> None:
         ],
     )
     tree.links.new(sky, background.inputs["Color"])
-    background.inputs["Strength"].default_value = 1.0
-    stage.sun(-52, 34, 5.2, 1.2, (1.0, 0.86, 0.68))
+    background.inputs["Strength"].default_value = 0.8
+    stage.sun(-48, 38, 5.0, 1.5, (1.0, 0.85, 0.66))
     _terrace(stage)
     _meadow(stage)
 
@@ -156,7 +169,7 @@ def _terrace(stage: Stage) -> None:
     for name, value in (
         ("Scale", 1.0 / stage.unit), ("Mortar Size", 0.008), ("Mortar Smooth", 0.3),
         ("Brick Width", 1.3), ("Row Height", 0.8), ("Bias", 0.0),
-        ("Color1", (0.52, 0.47, 0.40, 1)), ("Color2", (0.42, 0.38, 0.33, 1)),
+        ("Color1", (0.50, 0.42, 0.33, 1)), ("Color2", (0.40, 0.335, 0.265, 1)),
         ("Mortar", (0.13, 0.115, 0.09, 1)),
     ):  # fmt: skip
         brick.inputs[name].default_value = value
@@ -203,15 +216,16 @@ def _meadow(stage: Stage) -> None:
     tree = leaves.node_tree
     tone = ramp(
         tree,
-        noise(tree, 3.0 / stage.unit, 6.0),
+        noise(tree, 5.0 / stage.unit, 8.0),
         [(0.3, (0.025, 0.06, 0.012)), (0.55, (0.09, 0.16, 0.03)), (0.75, (0.26, 0.28, 0.07))],
     )
     tree.links.new(tone, shader.inputs["Base Color"])
+    bump(tree, shader, noise(tree, 14.0 / stage.unit, 5.0), 0.2 * stage.unit)
     for number in range(34):
         angle = 180 + (number - 16.5) * 6.2 + rng.uniform(-3, 3)
-        far = rng.uniform(7.0, 15.0)
-        wide = rng.uniform(0.8, 1.9)
-        _bush(stage, rng, angle, far, wide, wide * rng.uniform(0.7, 1.5), leaves)
+        far = rng.uniform(8.0, 16.0)
+        wide = rng.uniform(1.0, 2.2) * far / 12
+        _bush(stage, rng, angle, far, wide, wide * rng.uniform(0.8, 1.6), leaves)
     for number, (far, high, color) in enumerate(
         (
             (38.0, 4.2, (0.12, 0.17, 0.075)),
@@ -225,13 +239,18 @@ def _meadow(stage: Stage) -> None:
 def _bush(
     stage: Stage, rng: Any, angle: float, far: float, wide: float, high: float, leaves: Any
 ) -> None:
-    """A rough ball of leaves."""
-    points, faces = revolved([(math.sin(a), -math.cos(a)) for a in np.linspace(0.02, 3.12, 18)], 28)
-    bulge = 1 + 0.22 * rng.standard_normal(len(points))
+    """A crown of leaves, lobed and rough."""
+    points, faces = revolved([(math.sin(a), -math.cos(a)) for a in np.linspace(0.02, 3.12, 56)], 96)
+    bulge = np.ones(len(points))
+    for wave in (2.5, 4.0, 6.5, 11.0, 19.0, 31.0):
+        for _ in range(3):
+            along = rng.standard_normal(3)
+            along *= wave / np.linalg.norm(along)
+            bulge += 0.20 / wave**0.72 * np.sin(points @ along + rng.uniform(0, 6.28))
     points = points * bulge[:, None] * np.array([wide, wide, high]) * 0.6
     a = math.radians(angle)
     points += np.array([far * math.sin(a), -far * math.cos(a), 0.38 * high])
-    stage.surface("Bush", points, faces, leaves, smooth=False)
+    stage.surface("Bush", points, faces, leaves, smooth=True)
 
 
 def _hills(stage: Stage, rng: Any, far: float, high: float, paint: Any) -> None:

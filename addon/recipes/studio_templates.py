@@ -30,7 +30,7 @@ class Bookmark:
     name: str
     azimuth: float
     elevation: float
-    fill: float = 0.74
+    fill: float = 0.78
     lens: float = 70.0
     part: tuple[float, float] = (0.0, 1.0)
     f_stop: float = 0.0
@@ -85,7 +85,7 @@ TEMPLATES = (
         (
             Bookmark("Front View", 0, 8),
             Bookmark("Three Quarter", 34, 16),
-            Bookmark("Detail", 24, 18, fill=0.92, lens=90, part=(0.55, 1.0), f_stop=2.0),
+            Bookmark("Detail", 24, 18, fill=0.9, lens=90, part=(0.55, 1.0), f_stop=0.9),
         ),
         (Shot("Slow Orbit", "orbit", 36, azimuth=-30, sweep=60),),
     ),
@@ -95,9 +95,9 @@ TEMPLATES = (
         "Natural outdoor lighting",
         "public",
         (
-            Bookmark("Front View", 0, 7, lens=60, f_stop=2.0),
-            Bookmark("Three Quarter", -32, 11, lens=60, f_stop=2.0),
-            Bookmark("Low Angle", 20, 2, lens=45, fill=0.8, f_stop=2.8),
+            Bookmark("Front View", 0, 7, lens=60, f_stop=0.9),
+            Bookmark("Three Quarter", -32, 11, lens=60, f_stop=0.9),
+            Bookmark("Low Angle", 20, 2, lens=45, fill=0.8, f_stop=0.9),
         ),
         (Shot("Slow Orbit", "orbit", 36, azimuth=-25, elevation=9, sweep=50),),
     ),
@@ -109,7 +109,7 @@ TEMPLATES = (
         (
             Bookmark("Front View", 0, 6),
             Bookmark("Three Quarter", 36, 12),
-            Bookmark("Detail", -24, 14, fill=0.92, lens=90, part=(0.55, 1.0), f_stop=2.0),
+            Bookmark("Detail", -24, 14, fill=0.9, lens=90, part=(0.55, 1.0), f_stop=0.9),
         ),
         (Shot("Push In", "push", 36, azimuth=18, elevation=8, sweep=0.2),),
     ),

@@ -120,6 +120,8 @@ def _settings(render: Any, quality: int) -> None:
     if rate is not None:
         ffmpeg.constant_rate_factor, ffmpeg.ffmpeg_preset = rate, speed
         ffmpeg.gopsize = 12
+    elif hasattr(ffmpeg, "ffmpeg_prores_profile"):
+        ffmpeg.ffmpeg_prores_profile = "422_HQ"
     render.use_file_extension = True
 
 
