@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Recipe: the captured selection, or objects of a .blend, to one GLB for each product.
 
-The file is opened once. Each product is built, written, checked and forgotten again, so that only
-one takes memory; a product that cannot be sent says why in its row and stops no other. Each stands
-upright on the world's origin, in metres, with its material variants. Never writes outside the
-output folder, never saves a .blend.
+The file is opened once. The products are built, written, checked and forgotten again, a few at a
+time, so that they take little memory; a product that cannot be sent says why in its row and stops
+no other. Each stands upright on the world's origin, in metres, with its material variants. Never
+writes outside the output folder, never saves a .blend.
 """
 
 from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from addon.recipes import (
 from bridge.problems import Category, Problem, ProblemError
 
 Progress = Callable[[float, str], None]
+#: triangles of products that are built side by side, before any is written
+_TOGETHER = 2_000_000
 
 
 def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -70,15 +73,12 @@ def main(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     scene_choice.leave_modes()
     exporter = _Exporter(Path(params["output"]), params, found.places, variants.enable())
     names = product_names.file_names([*made.names(), *found.lost])
-    rows = []
-    for number, group in enumerate(made.groups):
-        begin, share = 0.15 + 0.85 * number / len(made.groups), 0.85 / len(made.groups)
-        many = f" ({number + 1} of {len(made.groups)})" if len(made.groups) > 1 else ""
-        progress(begin, f"Writing {group.name}{many}")
-        rows.append(exporter.row(group, names[number]))
-        progress(begin + share, f"Wrote {group.name}{many}")
+    rows = exporter.rows(
+        list(zip(made.groups, names, strict=False)),
+        lambda fraction, text: progress(0.15 + 0.85 * fraction, text),
+    )
     for number, (name, problem) in enumerate(found.lost.items(), len(made.groups)):
-        rows.append(_Row(name, names[number]).broken(problem))
+        rows.append(_Row(name, names[number]).told(problem))
     progress(1.0, "Exported")
     return {"products": rows, "notes": list(dict.fromkeys(notes))}
 
@@ -148,8 +148,36 @@ class _Row:
             "notes": list(dict.fromkeys(self.notes)),
         }
 
-    def broken(self, problem: Problem) -> dict[str, Any]:
-        return self.told(problem)
+
+_Built = tuple[grouping.Group, _Row, plain.Plain | None, Problem | None]
+
+
+def _attempt(row: _Row, work: Callable[[], None]) -> Problem | None:
+    """What went wrong with one product; None: nothing. One's trouble is not the others'."""
+    try:
+        work()
+    except ProblemError as error:
+        return error.problem
+    except MemoryError:
+        return Problem(
+            Category.BLENDER,
+            f"Blender ran out of memory at {row.name}.",
+            "Close other programs, or send it with fewer triangles or smaller textures.",
+        )
+    except Exception as error:
+        traceback.print_exc()
+        return Problem(
+            Category.BLENDER,
+            f"Blender could not export {row.name}.",
+            "Try File > Export > glTF in Blender with the same objects to see what it refuses.",
+            f"{type(error).__name__}: {error}"[:400],
+        )
+    return None
+
+
+def _said(doing: str, number: int, groups: Sequence[tuple[grouping.Group, str]]) -> str:
+    many = f" ({number + 1} of {len(groups)})" if len(groups) > 1 else ""
+    return f"{doing} {groups[number][0].name}{many}"
 
 
 class _Exporter:
@@ -164,52 +192,64 @@ class _Exporter:
     ) -> None:
         self.folder, self.params, self.places = folder, params, places
         self.options: dict[str, Any] = params.get("options") or {}
+        self.animated = bool(self.options.get("animation"))
         self.names = variant_names
         self.window = bpy.context.window
         self.scene, self.layer = bpy.context.scene, bpy.context.view_layer
         self.unit = scene_choice.unit_scale()
 
-    def row(self, group: grouping.Group, file_name: str) -> dict[str, Any]:
-        """Export one product; whatever goes wrong is told in the row."""
-        row = _Row(group.name, file_name)
-        try:
-            self._export(group, row)
-            return row.told()
-        except ProblemError as error:
-            return row.broken(error.problem)
-        except MemoryError:
-            return row.broken(
-                Problem(
-                    Category.BLENDER,
-                    f"Blender ran out of memory at {group.name}.",
-                    "Close other programs, or send it with fewer triangles or smaller textures.",
-                )
-            )
-        except Exception as error:  # one product's trouble is not the others'
-            traceback.print_exc()
-            return row.broken(
-                Problem(
-                    Category.BLENDER,
-                    f"Blender could not export {group.name}.",
-                    "Try File > Export > glTF in Blender with the same objects to see what it "
-                    "refuses.",
-                    f"{type(error).__name__}: {error}"[:400],
-                )
-            )
+    def rows(
+        self, groups: Sequence[tuple[grouping.Group, str]], progress: Progress
+    ) -> list[dict[str, Any]]:
+        """Export the products, with their file names; whatever goes wrong is told in its row."""
+        rows: list[dict[str, Any]] = []
+        while len(rows) < len(groups):
+            built = self._build(groups, len(rows), progress)
+            try:
+                for group, row, made, problem in built:
+                    progress(len(rows) / len(groups), _said("Writing", len(rows), groups))
+                    if made is not None:
+                        problem = _attempt(row, partial(self._write, group, made, row))
+                    rows.append(row.told(problem))
+            finally:
+                self._back()
+                for _group, _row, made, _problem in built:
+                    if made is not None:
+                        made.discard()
+        return rows
 
-    def _export(self, group: grouping.Group, row: _Row) -> None:
-        self._back()
+    def _build(
+        self, groups: Sequence[tuple[grouping.Group, str]], begin: int, progress: Progress
+    ) -> list[_Built]:
+        """The next products as plain meshes: as many as fit into memory side by side.
+
+        What one has in common with another gets its names back first, so they wait for that.
+        """
+        depsgraph = bpy.context.evaluated_depsgraph_get()
+        built: list[_Built] = []
+        held: set[bpy.types.ID] = set()
+        triangles = 0
+        for number, (group, file_name) in enumerate(groups[begin:], begin):
+            own = {part for item in group.objects for part in (item, item.data) if part is not None}
+            if built and (triangles > _TOGETHER or self.animated or held & own):
+                break
+            held |= own
+            progress(number / len(groups), _said("Preparing", number, groups))
+            row = _Row(group.name, file_name)
+            made: list[plain.Plain] = []
+            problem = _attempt(row, lambda: made.append(self._plain(group, depsgraph)))  # noqa: B023
+            triangles += made[0].triangles if made else 0
+            built.append((group, row, made[0] if made else None, problem))
+        return built
+
+    def _plain(self, group: grouping.Group, depsgraph: bpy.types.Depsgraph) -> plain.Plain:
         places = {item: self.places[item] for item in group.objects if item in self.places}
         if self.params.get("products") == "instance":
             places = _straight(group, places)
-        made = plain.build(
-            group.objects, places, unit_scale=self.unit, carry=self._carry if self.names else None
+        carry = self._carry if self.names else None
+        return plain.build(
+            group.objects, places, unit_scale=self.unit, carry=carry, depsgraph=depsgraph
         )
-        try:
-            self._write(group, made, row)
-        finally:
-            self._back()
-            made.discard()
 
     def _write(self, group: grouping.Group, made: plain.Plain, row: _Row) -> None:
         row.triangles = made.triangles
@@ -235,8 +275,7 @@ class _Exporter:
         foot = Vector(((low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]))
         wishes = {material.name: glb_file.wanted(material) for material in materials}
         glb_write.need_room(self.folder, made.triangles, wishes)
-        animated = bool(self.options.get("animation"))
-        if animated:
+        if self.animated:
             self._back()
             made.discard()
             self._select_animated(group)
@@ -252,7 +291,7 @@ class _Exporter:
             options=self.options,
             max_bytes=self.params.get("max_bytes"),
             extras=False,  # custom properties may be private
-            then=lambda path: glb_place.place(path, home, group.name) if animated else None,
+            then=lambda path: glb_place.place(path, home, group.name) if self.animated else None,
         )
         row.path, row.bytes = written.path, written.info.bytes
         row.triangles = written.info.triangles

@@ -143,18 +143,20 @@ def build(
     *,
     unit_scale: float = 1.0,
     carry: Carry | None = None,
+    depsgraph: bpy.types.Depsgraph | None = None,
 ) -> Plain:
     """Make the new scene from objects of the current view layer, as they are evaluated now.
 
     ``places`` overrules where an object stands in the world: what the artist's session knew and the
     file does not (a rigid body that was played but not baked). ``unit_scale`` is metres for each
-    Blender unit; the new scene is in metres. ``carry`` may add to each new mesh. The chosen objects
-    and their data lose their names to the new ones (the file in memory is a copy, never saved).
+    Blender unit; the new scene is in metres. ``carry`` may add to each new mesh. ``depsgraph`` is
+    what was evaluated before, for several calls in a row: asked again after the first, Blender
+    would go through the whole scene again. The chosen objects and their data lose their names to
+    the new ones (the file in memory is a copy, never saved).
     """
-    context = bpy.context
     items = list(dict.fromkeys(chosen))
     names = {item: item.name for item in items}
-    depsgraph = context.evaluated_depsgraph_get()
+    depsgraph = depsgraph or bpy.context.evaluated_depsgraph_get()
     builder = _Builder(bpy.data.scenes.new("Asset"), unit_scale, carry)
     parts = [(item, item.evaluated_get(depsgraph)) for item in items]
     made: dict[bpy.types.Object, bpy.types.Object] = {}
@@ -173,10 +175,10 @@ def build(
         world = (places or {}).get(item, here)
         sources.append((item, names[item], mesh, world))
         moves[item] = world @ here.inverted_safe()
+    above = _ancestors(items)
     copies = _instances(builder, depsgraph, moves) if any(map(_may_instance, items)) else {}
     for item, name, mesh, world in sources:
-        parent_of_some = any(child in names for child in item.children_recursive)
-        if mesh is None and not (parent_of_some or copies.get(item)):
+        if mesh is None and not (item in above or copies.get(item)):
             continue
         if item.library is None:
             item.name = name + " (source)"
@@ -188,6 +190,17 @@ def build(
             _adopt(made_item, made[item])
     _rebuild_hierarchy(made)
     return builder.plain
+
+
+def _ancestors(items: Iterable[bpy.types.Object]) -> set[bpy.types.Object]:
+    """All that some of the objects have above them."""
+    found: set[bpy.types.Object] = set()
+    for item in items:
+        above = item.parent
+        while above is not None and above not in found:
+            found.add(above)
+            above = above.parent
+    return found
 
 
 def _may_instance(item: bpy.types.Object) -> bool:
