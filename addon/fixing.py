@@ -103,7 +103,9 @@ def fix(context: bpy.types.Context, job: Job, index: int) -> str:
 def no_frames_missing(job: Job) -> ProblemError:
     """Somebody asked for the missing frames of a job that has all."""
     return ProblemError(
-        Category.INPUT, f"No frame of “{job.name}” is missing.", "All of them came back."
+        Category.INPUT,
+        f"No frame of “{job.name}” is missing.",
+        "All of them came back, or another job brings them.",
     )
 
 

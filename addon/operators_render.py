@@ -130,7 +130,7 @@ class SCENE_COURIER_OT_render_again(JobOperator, bpy.types.Operator):
 
             frames: str | None = asked or None
             if asked == "missing":
-                frames = str((job.report.get("frames") or {}).get("missing") or "")
+                frames = followups.missing(store, job)
                 if not frames:
                     raise fixing.no_frames_missing(job)
             new = followups.again(store, job.id, frames=frames)

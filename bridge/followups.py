@@ -97,6 +97,27 @@ def again(store: Store, job_id: str, *, frames: str | None = None) -> Job:
     return job
 
 
+def missing(store: Store, job: Job) -> str:
+    """The frames of ``job`` that did not come, as text; "" if all did.
+
+    Those that a later job of the same scene has brought, or is about to, are not asked for twice.
+    """
+    told = str((job.report.get("frames") or {}).get("missing") or "")
+    if not told:
+        return ""
+    left = frames.parse(told)
+    for later in store.jobs():
+        asked = later.options.get("frames")
+        if later.origin.get("again") != job.id or not asked:
+            continue
+        if later.state.terminal and "frames" not in later.report:
+            continue  # it brought nothing
+        brought = frames.parse(str(asked))
+        still = missing(store, later)
+        left = left.minus(brought.minus(frames.parse(still)) if still else brought)
+    return left.text()
+
+
 def _carry_over(store: Store, old: Job, new: Job, folder: Path, target: Path, joined: bool) -> None:
     """Steps of the earlier job whose answers are the new one's too."""
     package = store.step(old.id, "package")
@@ -140,6 +161,8 @@ def _sibling(old: Job, new: Job) -> str:
     parent = Path(old.results_dir).parent
     if parent.name == old.id:  # the results stayed in the job's own folder
         return ""
+    if not old.results_dir.endswith(old.short_id):
+        return old.results_dir  # a folder that a person named: the new job has its own place in it
     return str(parent / f"{safe_name(new.name, limit=60)}-{new.short_id}")
 
 

@@ -154,11 +154,12 @@ def _approve(store: Store, job: Job, args: argparse.Namespace) -> int:
 def _again(store: Store, job: Job, args: argparse.Namespace) -> int:
     frames = args.frames
     if args.missing:
-        frames = str(job.report.get("frames", {}).get("missing") or "")
+        frames = followups.missing(store, job)
         if not frames:
             raise ProblemError(
                 Category.INPUT,
-                f"No frames of “{job.name}” are missing.",
+                f"No frames of “{job.name}” are known to be missing.",
+                "They came, or another job brings them. "
                 "Name frames with --frames, or leave both out for all.",
             )
     new = followups.again(store, job.id, frames=frames)

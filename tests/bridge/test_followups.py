@@ -102,6 +102,29 @@ def test_all_frames_after_test_frames(store: Store, tmp_path: Path) -> None:
     assert Path(new.results_dir).parent == Path(job.results_dir).parent
 
 
+def test_a_folder_that_was_named_holds_the_later_jobs_too(store: Store, tmp_path: Path) -> None:
+    job = sent(store, tmp_path)
+    store.update_job(job.id, results_dir=str(tmp_path / "Bilder"))
+    assert followups.again(store, job.id).results_dir == str(tmp_path / "Bilder")
+
+
+def test_missing_frames_are_not_rendered_twice(store: Store, tmp_path: Path) -> None:
+    job = sent(store, tmp_path, options={"frames": "1-10"})
+    assert followups.missing(store, job) == ""
+    store.update_job(job.id, state=State.DONE, report={"frames": {"missing": "2,5-6"}})
+    job = store.job(job.id)
+    assert job is not None and followups.missing(store, job) == "2,5-6"
+    later = followups.again(store, job.id, frames="2,5-6")
+    assert followups.missing(store, job) == "", "they are on their way"
+    store.update_job(later.id, state=State.FAILED)
+    assert followups.missing(store, job) == "2,5-6", "it brought nothing"
+    store.update_job(later.id, state=State.DONE, report={"frames": {"missing": "5"}})
+    assert followups.missing(store, job) == "5"
+    last = followups.again(store, later.id, frames="5")
+    store.update_job(last.id, state=State.DONE, report={"frames": {"missing": ""}})
+    assert followups.missing(store, job) == ""
+
+
 def test_what_is_gone_cannot_be_sent_again(store: Store, tmp_path: Path) -> None:
     import shutil
 

@@ -318,6 +318,7 @@ def test_the_spending_cap_stops_the_render(run: FarmRun, renderer: CannedRendere
     ended = failed(run, job, Category.LIMIT)
     assert ended.problem is not None and "GPU minutes" in ended.problem.sentence
     assert run.farm_jobs()[0]["status"] == "canceled"
+    assert "offers none" in ended.problem.hint, "this farm gives no frames of a stopped job"
     assert ended.report["gpu_minutes"] >= 2
     done = len(renderer.rendered[ended.remote_id])
     assert 0 < done < 100

@@ -180,10 +180,14 @@ def canceled_there() -> ProblemError:
     )
 
 
-def capped(used: float, cap: float) -> ProblemError:
-    """The artist's own limit ended the job."""
+def capped(used: float, cap: float, *, frames: bool = True) -> ProblemError:
+    """The artist's own limit ended the job. ``frames``: the farm gives those that were ready."""
     return ProblemError(
         Category.LIMIT,
         f"The job was stopped: it had used {used:.1f} of the {cap:g} GPU minutes that you allowed.",
-        "The frames that were ready are kept. Raise the cap, then render the missing frames.",
+        "The frames that were ready are kept. A new job can render the missing ones; the cap holds "
+        "for each job by itself."
+        if frames
+        else "Renderjuice offers none of its frames. Send the scene again with a higher cap, or with "
+        "fewer frames.",
     )

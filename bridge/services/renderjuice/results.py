@@ -41,7 +41,7 @@ def fetch(flow: Flow, client: RenderjuiceClient, remote_id: str, final: dict[str
     if arrived is None:
         offered = _offered(flow, client, remote_id, final, trouble)
         if trouble is not None and offered.empty:
-            raise trouble
+            raise _trouble(flow, final, frames=False) or trouble
         target = Path(place(flow))
         arrived = flow.step(
             "frames",
@@ -58,11 +58,11 @@ def fetch(flow: Flow, client: RenderjuiceClient, remote_id: str, final: dict[str
     flow.done(results)
 
 
-def _trouble(flow: Flow, final: dict[str, Any]) -> ProblemError | None:
-    """Why the job does not end well, if so."""
+def _trouble(flow: Flow, final: dict[str, Any], *, frames: bool = True) -> ProblemError | None:
+    """Why the job does not end well, if so. ``frames``: it has some all the same."""
     cap = flow.answer("cap")
     if cap and final["status"] != "completed":
-        return follow.capped(float(cap["used"]), float(cap["cap"]))
+        return follow.capped(float(cap["used"]), float(cap["cap"]), frames=frames)
     if final["status"] == "failed":
         return follow.failed(flow, final, "render the scene")
     if final["status"] == "canceled":
