@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -343,7 +344,7 @@ def test_building_one_product_leaves_the_others_as_they_were(tmp_path: Path) -> 
     for name in names:
         item = scenes.cube(name, at=(3, 0, 0))
         item.modifiers.new("Row", "ARRAY").count = 3
-    for name, other in zip(names[:2], names[1:], strict=True):
+    for name, other in pairwise(names):
         driver = bpy.data.objects[name].driver_add("scale", 2).driver
         variable = driver.variables.new()
         variable.name, variable.type = "other", "TRANSFORMS"
