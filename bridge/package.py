@@ -66,6 +66,9 @@ def package_products(flow: Flow, *, max_bytes: int) -> dict[str, Any]:
     answer = _package(flow, lambda: _export_products(flow, max_bytes))
     for note in answer.get("notes") or []:
         flow.note(str(note))
+    for row in answer.get("products") or []:
+        for note in row.get("notes") or []:
+            flow.note(f"{row['name']}: {note}")
     return answer
 
 
