@@ -50,6 +50,9 @@ def refused_object(problem: Problem, command: str) -> dict[str, Any]:
         empty["results"] = []
         empty["problem"] = problem.to_dict()
         return empty
+    if command == "pack":
+        nothing = dict.fromkeys(("path", "bytes", "mode", "report"))
+        return {**nothing, "blocked": False, "notes": [], "problem": problem.to_dict()}
     return {"problem": problem.to_dict()}
 
 

@@ -57,6 +57,16 @@ def here(home: Path, capsys: pytest.CaptureFixture[str]) -> Here:
     return run_here
 
 
+def test_pack_has_the_same_keys_when_it_cannot_begin(here: Here, files: Path) -> None:
+    for words in (["good.glb"], ["text.blend", "--option", "frames=9-1"]):
+        said = here("pack", files / words[0], "--out", files / "out", *words[1:], "--json")
+        assert said.code == 2 and said.json["problem"]["category"] == "input"
+        assert set(said.json) == {
+            "path", "bytes", "mode", "blocked", "notes", "report", "problem"
+        }  # fmt: skip
+        assert said.json["path"] is None and said.json["blocked"] is False
+
+
 def refused(said: Said, code: int, category: str) -> dict[str, str]:
     """Check a refusal from all sides and return its problem."""
     assert said.code == code, said.err

@@ -122,12 +122,20 @@ def _keep_cap(
                 "spending cap can only be kept once it does."
             )
         return
-    if used < float(cap) or flow.finished("cap"):
+    # Once the frames are gathered nothing is used any more, and a cancel would lose them.
+    if used < float(cap) or flow.finished("cap") or job["status"] == "finalizing":
         return
     flow.log.warning("spending cap: %.2f of %.2f GPU minutes", used, float(cap))
-    with contextlib.suppress(HttpError):  # it may just have ended; the status decides
+    try:
         client.cancel(remote_id)
-    flow.step("cap", lambda: {"used": used, "cap": cap})
+    except HttpError as error:
+        if error.status is None or error.status in (401, 403, 429) or error.status >= 500:
+            raise  # not told: tried again
+        # Refused: it may just have ended. One that goes on is told again with the next look.
+        if client.job(remote_id)["status"] not in _ENDED:
+            flow.note("Renderjuice would not stop the job at the spending cap; it is asked again.")
+            return
+    flow.step_aside("cap", {"used": used, "cap": cap})
 
 
 def _fetch_preview(flow: Flow, client: RenderjuiceClient, job: Mapping[str, Any]) -> None:
@@ -188,6 +196,6 @@ def capped(used: float, cap: float, *, frames: bool = True) -> ProblemError:
         "The frames that were ready are kept. A new job can render the missing ones; the cap holds "
         "for each job by itself."
         if frames
-        else "Renderjuice offers none of its frames. Send the scene again with a higher cap, or with "
-        "fewer frames.",
+        else "Renderjuice offers none of its frames. Send the scene again with a higher cap, or "
+        "with fewer frames.",
     )
