@@ -20,6 +20,9 @@ from .problems import Category, ProblemError
 from .services import SERVICES
 from .store import Store
 
+#: what ``--json`` tells of each product, with what stands for nothing
+_PRODUCT = {"name": "", "status": "", "stills": 0, "videos": 0, "project_id": None, "problem": ""}
+
 
 def submit(store: Store, job: Job) -> Job:
     """Queue a job whose folder is complete; it is durable when this returns.
@@ -297,7 +300,11 @@ def _remove(path: Any) -> None:
 
 
 def describe(job: Job) -> dict[str, Any]:
-    """The one object that ``--json`` prints for a job."""
+    """The one object that ``--json`` prints for a job; ``products`` where it has such a table."""
+    products = [
+        {key: row.get(key, empty) for key, empty in _PRODUCT.items()}
+        for row in job.report.get("products") or []
+    ]
     return {
         "id": job.id,
         "service": job.service,
@@ -305,6 +312,7 @@ def describe(job: Job) -> dict[str, Any]:
         "remote_id": job.remote_id or None,
         "results": [result.to_dict() for result in job.results],
         "problem": job.problem.to_dict() if job.problem else None,
+        **({"products": products} if products else {}),
     }
 
 

@@ -14,7 +14,7 @@ from ..paths import data_home, ensure_home, job_folder
 from ..problems import Category, ProblemError
 from ..services import SERVICES
 from ..store import Store
-from . import OK, PERSON
+from . import OK, PERSON, products
 from .follow import ask_price, can_ask
 from .output import describe_problem, emit, say
 from .send import wait
@@ -73,6 +73,7 @@ def _show(store: Store, job: Job, args: argparse.Namespace) -> int:
         ("service", place),
         ("state", words.status_line(job)),
         ("at the service", job.remote_id),
+        ("counted", products.counters(job)),
         ("cost", words.cost_line(job)),
         ("options", _options(job)),
         ("sent from", str(job.origin.get("path") or job.origin.get("blend") or "")),
@@ -81,6 +82,8 @@ def _show(store: Store, job: Job, args: argparse.Namespace) -> int:
     for label, text in lines:
         if text:
             print(f"{label:15} {text}")
+    for line in products.lines(job):
+        print(f"{'product':15} {line}")
     for result in job.results:
         print(f"{'result':15} {result.path}  ({result.kind}, {result.bytes} bytes)")
     for note in job.notes:
@@ -117,8 +120,8 @@ def _cancel(store: Store, job: Job, args: argparse.Namespace) -> int:
     text = f"{job.short_id} is being stopped."
     service = SERVICES.get(job.service)
     if job.remote_id and not job.sandboxed and not (service and service.cancel_at):
-        # Rigyd's API has no call that stops a conversion (contract, open question 12).
-        text += " What runs at the service goes on there, and is charged."
+        # Neither Rigyd nor Glossi has a call that stops what runs there.
+        text += f" {service.goes_on}" if service else ""
     return _answer(store, job, args, text)
 
 

@@ -20,7 +20,7 @@ from ..paths import data_home, ensure_home, job_folder, writable
 from ..problems import Category, Problem, ProblemError
 from ..services import SERVICES, Service
 from ..store import Store
-from . import INTERRUPTED, OK, inputs, options
+from . import INTERRUPTED, OK, inputs, options, products
 from .follow import follow, say_report
 from .output import describe_problem, emit, job_code, refused_code, say
 
@@ -152,6 +152,9 @@ def _left_alone(store: Store, job: Job, problem: Problem, args: argparse.Namespa
 
 def report(job: Job) -> None:
     """How a followed job stands, for a person."""
+    if job.state.terminal:
+        for line in products.lines(job):
+            say(f"  {line}")
     for note in job.notes:
         say(f"Note: {note}")
     if job.problem is not None:
@@ -162,7 +165,8 @@ def report(job: Job) -> None:
             say(f"  Send it all the same: scene-courier jobs override {job.short_id}")
     if job.state is State.DONE:
         cost = words.cost_line(job)
-        say(f"Done: {len(job.results)} files{f', {cost}' if cost else ''}.")
+        count = len(job.results)
+        say(f"Done: {count} file{'' if count == 1 else 's'}{f', {cost}' if cost else ''}.")
     elif job.state is State.AWAITING_APPROVAL:
         say_report(job)
         say(f"{words.agreement(job)} Nobody has agreed to that yet.")

@@ -109,7 +109,7 @@ def test_cancel(here: Here, store: Store) -> None:
     said = here("jobs", "cancel", job.id, "--json")
     assert said.code == 0 and said.json["id"] == job.id
     assert now(store, job).cancel_requested
-    assert "goes on there, and is charged" in said.err
+    assert "goes on at Rigyd and is charged" in said.err
     ended = put(store, state=State.DONE)
     assert here("jobs", "cancel", ended.id).code == 0
     assert not now(store, ended).cancel_requested
@@ -203,3 +203,46 @@ def test_nobody_is_asked_where_nobody_sits(here: Here, store: Store) -> None:
     assert said.code == 4 and "2 credits" in said.err
     assert f"jobs approve {job.short_id}" in said.err
     assert now(store, job).approved_credits is None
+
+
+PRODUCTS = [
+    {"name": "Stuhl 🪑", "file": "a.glb", "status": "rendered", "stills": 3, "videos": 1,
+     "problem": "", "project_id": "p1"},
+    {"name": "Kaputt", "file": "b.glb", "status": "left out", "stills": 0, "videos": 0,
+     "problem": "Kaputt has no faces."},
+]  # fmt: skip
+
+
+def test_each_product_is_told(here: Here, store: Store) -> None:
+    """A job that is done says which product was left out, to a person and to a program."""
+    job = put(store, state=State.DONE, report={"products": PRODUCTS})
+    said = here("jobs", "show", job.id)
+    assert "product         Stuhl 🪑: rendered, 3 stills, 1 video\n" in said.out
+    assert "product         Kaputt: left out. Kaputt has no faces.\n" in said.out
+    assert "Kaputt: left out. Kaputt has no faces." in here("jobs", "show", job.id, "--wait").err
+    told = here("jobs", "show", job.id, "--json").json
+    assert list(told) == [*JOB_KEYS, "products"]
+    assert [(row["name"], row["status"]) for row in told["products"]] == [
+        ("Stuhl 🪑", "rendered"),
+        ("Kaputt", "left out"),
+    ]
+    assert told["products"][1] == {
+        "name": "Kaputt", "status": "left out", "stills": 0, "videos": 0, "project_id": None,
+        "problem": "Kaputt has no faces.",
+    }  # fmt: skip
+    assert list(here("jobs", "--json").json["jobs"][0]) == [*JOB_KEYS, "products"]
+
+
+def test_the_counters_of_a_running_job_are_told(here: Here, store: Store) -> None:
+    counters = {"modelsUploaded": 2, "modelsReady": 1, "modelsTotal": 3, "projectsTotal": 3}
+    job = put(store, state=State.REMOTE, report={"counters": counters})
+    out = here("jobs", "show", job.id).out
+    assert "models uploaded 2 of 3, models ready 1 of 3, projects made 0 of 3" in out
+    store.update_job(job.id, state=State.DONE)
+    assert "models ready" not in here("jobs", "show", job.id).out
+
+
+def test_what_a_cancel_says_is_the_service_s_own(here: Here, store: Store) -> None:
+    job = put(store, state=State.REMOTE, remote_id="r1")
+    store.update_job(job.id, service="glossi")
+    assert "goes on at Glossi and may be charged" in here("jobs", "cancel", job.id).err
