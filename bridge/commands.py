@@ -11,6 +11,7 @@ import fnmatch
 import math
 import os
 import shutil
+from pathlib import Path
 from typing import Any
 
 from .accounts import environment_base_url, environment_print
@@ -88,6 +89,8 @@ def _retry(store: Store, job: Job) -> Job:
     changes: dict[str, Any] = {}
     if _ended_there(job):
         changes = _new_attempt(store, job)
+    # What a cancel was answered counts for that cancel alone: a later one is told again.
+    store.drop_steps(job.id, ["cancel"])
     return store.update_job(
         job.id,
         state=State.QUEUED,
@@ -280,15 +283,24 @@ def forget(store: Store, job_id: str) -> None:
                 "Cancel it first.",
             )
         store.forget_job(job_id)
-    folder = job_folder(store.home, job_id)
+        folder = job_folder(store.home, job_id)
+        joined = _joined_below(store, folder)
     if folder.parent != store.home / "jobs":
         return
-    if any(str(folder) in result.path for result in job.results) and job.imported_at:
-        # An import may use these files in place: drop what was sent, keep what came back.
+    imported = any(str(folder) in result.path for result in job.results) and job.imported_at
+    if imported or joined:
+        # An import, or another job, uses these files in place: drop what was sent, keep what came.
         for name in ("scene.blend", "package", "images"):
             _remove(folder / name)
         return
     _remove(folder)
+
+
+def _joined_below(store: Store, folder: Path) -> bool:
+    """Do the frames of another job lie in this folder? Those that were missing join the others."""
+    later = [job.id for job in store.jobs() if job.origin.get("again")]
+    places = [step.answer for job_id in later if (step := store.step(job_id, "place"))]
+    return any(str(place or "").startswith(f"{folder}{os.sep}") for place in places)
 
 
 def _remove(path: Any) -> None:

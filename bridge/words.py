@@ -112,10 +112,6 @@ def cost_line(job: Job) -> str:
     minutes = job.report.get("gpu_minutes")
     if minutes is not None:
         return f"{gpu_text(minutes)}, free on this computer" if job.sandboxed else gpu_text(minutes)
-    minutes = job.report.get("gpu_minutes")
-    if minutes is not None:
-        used = f"{minutes:.1f} GPU minutes"
-        return f"{used}, pretend ones of the sandbox" if job.sandboxed else f"{used} used"
     if job.credits_charged is not None:
         cost = credits_text(job.credits_charged)
         if job.sandboxed:

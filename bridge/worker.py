@@ -374,7 +374,7 @@ def _work_came(home: Path) -> bool:
     now = time.time()
     with Store.open(home) as store:
         jobs = store.open_jobs()
-        due = any(job.due_at <= now or job.cancel_requested for job in jobs)
+        due = any(job.due_at <= now for job in jobs)
         return due or bool(store.pending_requests())
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bridge import commands, followups
-from bridge.jobs import REMOTE, Job, State, StepKind
+from bridge.jobs import REMOTE, Job, Result, State, StepKind
 from bridge.paths import job_folder
 from bridge.problems import Category, Problem, ProblemError
 from bridge.services import SERVICES
@@ -83,6 +83,22 @@ def test_missing_frames_join_the_others(store: Store, tmp_path: Path) -> None:
     # The first job may be removed; what the new one sends stays.
     commands.forget(store, job.id)
     assert (mine / "scene.blend").is_file()
+
+
+def test_joined_frames_outlive_the_first_job(store: Store, tmp_path: Path) -> None:
+    """Where the results stayed in the first job's folder, the later job's lie there too."""
+    job = sent(store, tmp_path)
+    files = job_folder(store.home, job.id) / "results" / "files"
+    files.mkdir(parents=True)
+    finish(store, job, "place", str(files))
+    store.update_job(job.id, state=State.DONE)
+    new = followups.again(store, job.id, frames="3")
+    frame = files / "frame_0003.png"
+    frame.write_bytes(b"rendered and paid for")
+    store.update_job(new.id, results=[Result(str(frame), 21, "frame")], state=State.DONE)
+    commands.forget(store, job.id)
+    assert frame.is_file()
+    assert not (job_folder(store.home, job.id) / "scene.blend").exists()
 
 
 def test_frames_beyond_what_was_packed_are_packed_anew(store: Store, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Real workers against a sandbox with a fault plan, over real sockets; the rendere
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,17 @@ def test_cancel_at_the_farm(run: FarmRun, renderer: CannedRenderer) -> None:
     assert ended.state is State.CANCELED and ended.remote["status"] == "canceled"
     assert run.farm_jobs()[0]["status"] == "canceled"
     assert not any("goes on" in note for note in ended.notes)
+    # A retry is another job there, and its cancel is told like the first one.
+    with Store.open(run.home) as store:
+        commands.retry(store, job.id)
+        store.update_job(job.id, approved_credits=math.inf)
+    worker = run.start()
+    wait_for(lambda: run.read(job).phase_unit == "frames")
+    with Store.open(run.home) as store:
+        commands.cancel(store, job.id)
+    assert worker.wait(60) == 0
+    assert run.read(job).state is State.CANCELED
+    assert [there["status"] for there in run.farm_jobs()] == ["canceled", "canceled"]
 
 
 @pytest.mark.parametrize("timing", ["later", "never"])
@@ -288,6 +300,8 @@ def test_a_cancel_that_comes_late(run: FarmRun, renderer: CannedRenderer, timing
     assert ended.state is State.CANCELED
     if timing == "never":
         assert any("Retry" in note for note in ended.notes)
+        assert "://" in ended.remote["previewUrl"], "this farm tells a preview"
+        assert "?" not in ended.remote["previewUrl"], "whoever has its query may fetch it"
         with Store.open(run.home) as store:
             commands.retry(store, job.id)
         run.finish(job)
@@ -322,6 +336,15 @@ def test_the_spending_cap_stops_the_render(run: FarmRun, renderer: CannedRendere
     assert ended.report["gpu_minutes"] >= 2
     done = len(renderer.rendered[ended.remote_id])
     assert 0 < done < 100
+    # The cap holds for a new attempt as well, and while the farm cannot be told for a moment.
+    refused = {"method": "POST", "path": "/jobs/*/cancel", "times": 6, "status": 502}
+    faults(run, {**CREATE, "job": {"seconds_per_frame": 60}}, refused)
+    with Store.open(run.home) as store:
+        commands.retry(store, job.id)
+        store.update_job(job.id, approved_credits=math.inf)
+    again = failed(run, job, Category.LIMIT)
+    assert again.remote_id != ended.remote_id
+    assert [there["status"] for there in run.farm_jobs()] == ["canceled", "canceled"]
 
 
 def test_an_adopted_job_brings_its_frames(run: FarmRun, renderer: CannedRenderer) -> None:

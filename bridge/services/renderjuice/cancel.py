@@ -12,7 +12,7 @@ import time
 
 from ...connect import connect
 from ...faults import HttpError
-from ...flow import STILL, Flow, Later
+from ...flow import STILL, Flow, Later, without_queries
 from ...jobs import State
 from ...package import captured_blender
 from .. import SERVICES
@@ -67,7 +67,7 @@ def cancel(flow: Flow) -> list[str]:
         return ["Renderjuice has not confirmed yet that the job was stopped. Look at its website."]
     used = gpu_minutes(job)
     flow.update(
-        remote=job,
+        remote=without_queries(job),
         report={**flow.job.report, **({} if used is None else {"gpu_minutes": used})},
     )
     if job["status"] == "completed":

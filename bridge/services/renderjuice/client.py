@@ -38,10 +38,6 @@ __all__ = [
     "outputs_deleted",
 ]
 
-#: nothing more happens by itself (Renderjuice docs, Job lifecycle)
-TERMINAL = ("completed", "failed", "canceled")
-#: listed in the docs and not explained: not an end, shown as needing attention
-UNEXPLAINED = ("debugging", "suspended")
 REPLAY_HEADER = "X-Idempotent-Replay"
 
 _MOST_PAGES = 400
