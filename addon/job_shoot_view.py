@@ -136,7 +136,8 @@ def _draw_product(context: bpy.types.Context, layout: Any, job: Job, row: dict[s
     right.alert = row.get("status") in _BAD
     right.label(text=word)
     if row.get("problem"):
-        interface.wrapped(context, layout, str(row["problem"]), icon="BLANK1", indent=62)
+        text = f"{row['problem']} {row.get('hint') or ''}".strip()
+        interface.wrapped(context, layout, text, icon="BLANK1", indent=62)
 
 
 def _status(job: Job, row: dict[str, Any]) -> tuple[str, str]:
@@ -246,6 +247,11 @@ def draw_main_button(layout: Any, job: Job) -> bool:
         text = f"Start Rendering {shoot_plan.counted(len(good))}" if good else "Start Rendering"
         button = layout.operator("scene_courier.approve_job", text=text, icon="CAMERA_DATA")
         button.job_id, button.credits = job.id, -1.0
+        return True
+    if job.unlikely_size:
+        layout.operator(
+            "scene_courier.override_job", text="Send at This Size", icon="EXPORT"
+        ).job_id = job.id
         return True
     if job.state is State.FAILED and retryable(job):
         _retry(layout, job)

@@ -58,7 +58,7 @@ class JobOperator:
         return {"FINISHED"}
 
 
-def _is_shoot(job_id: str) -> bool:
+def is_shoot(job_id: str) -> bool:
     """Whether this job is one of product pictures."""
     job = session.current().jobs.get(job_id)
     return job is not None and job.service == "glossi"
@@ -115,6 +115,17 @@ class SCENE_COURIER_OT_retry_job(JobOperator, bpy.types.Operator):
     bl_idname = "scene_courier.retry_job"
     bl_label = "Retry"
 
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties: Any) -> str:
+        """Part of a job can be started again without a new yes: the click is one."""
+        job = session.current().jobs.get(properties.job_id)
+        if job is not None and job.report.get("retry_steps"):
+            return (
+                "Have only those renders started again that failed. What came back stays; the "
+                "service may charge for what it renders"
+            )
+        return cls.__doc__ or ""
+
     def execute(self, context: bpy.types.Context) -> interface.Answer:
         """Queue the job again."""
 
@@ -143,7 +154,7 @@ class SCENE_COURIER_OT_approve_job(JobOperator, bpy.types.Operator):
     @classmethod
     def description(cls, _context: bpy.types.Context, properties: Any) -> str:
         """A price, or GPU minutes that nobody can tell beforehand."""
-        if _is_shoot(properties.job_id):
+        if is_shoot(properties.job_id):
             return "Start rendering. What Glossi charges for it is not told beforehand"
         if properties.credits < 0:
             return "Start rendering. It is charged in GPU minutes of your plan"
@@ -198,7 +209,7 @@ class SCENE_COURIER_OT_resolve_job(JobOperator, bpy.types.Operator):
     @classmethod
     def description(cls, _context: bpy.types.Context, properties: Any) -> str:
         """One operator, two buttons, two tooltips."""
-        if _is_shoot(properties.job_id) and properties.decision == "found":
+        if is_shoot(properties.job_id) and properties.decision == "found":
             return (
                 f"Go on with the {_doubtful(properties.job_id)} that Glossi has; you give the ids"
             )
@@ -210,7 +221,7 @@ class SCENE_COURIER_OT_resolve_job(JobOperator, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> interface.Answer:
         """Ask for the id, or whether it is really to be sent again."""
-        shoot = _is_shoot(self.job_id)
+        shoot = is_shoot(self.job_id)
         if self.decision == "again":
             where = "on Glossi's website" if shoot else "at the service's list"
             return confirm(
@@ -229,7 +240,7 @@ class SCENE_COURIER_OT_resolve_job(JobOperator, bpy.types.Operator):
     def draw(self, _context: bpy.types.Context) -> None:
         """The dialog for the id."""
         layout = self.layout
-        if _is_shoot(self.job_id):
+        if is_shoot(self.job_id):
             what = _doubtful(self.job_id)
             layout.label(text=f"Enter the ids of Glossi's {what}, with commas between them.")
             layout.prop(self, "remote_id", text="Ids")

@@ -13,7 +13,7 @@ import bpy
 from ..bridge.jobs import DEFAULT_ACCOUNT, SANDBOX, Job
 from ..bridge.problems import ProblemError
 from . import fixing, interface, properties, properties_renderjuice, pump, session
-from .operators_jobs import JobOperator, confirm
+from .operators_jobs import JobOperator, confirm, is_shoot
 
 if TYPE_CHECKING:
     from ..bridge.store import Store
@@ -73,8 +73,18 @@ class SCENE_COURIER_OT_override_job(JobOperator, bpy.types.Operator):
     bl_idname = "scene_courier.override_job"
     bl_label = "Send Anyway"
 
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties: Any) -> str:
+        """What is sent all the same."""
+        if is_shoot(properties.job_id):
+            return "Send the products although their size is unlikely"
+        return cls.__doc__ or ""
+
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> interface.Answer:
         """Ask first: GPU minutes may be spent on frames that are wrong."""
+        if is_shoot(self.job_id):
+            # The size was the question, and the button is its answer.
+            return self.execute(context)
         return confirm(
             self,
             context,

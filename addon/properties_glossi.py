@@ -172,9 +172,9 @@ class SceneCourierGlossi(bpy.types.PropertyGroup):
         name="Animation", description="Send animation of the products too", default=False
     )
     ignore_scale: bpy.props.BoolProperty(
-        name="Any Size",
+        name="Unlikely Sizes",
         description=(
-            "Send products of an unlikely size too, such as a chair of 3 mm or 300 m. They are "
+            "Send products of an unlikely size too, such as a chair of 3 mm or 300 m, which are "
             "left out otherwise"
         ),
         default=False,

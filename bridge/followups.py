@@ -23,9 +23,19 @@ _SENT = ("scene.blend", "capture.json", "images", "package")
 
 
 def override(store: Store, job_id: str) -> Job:
-    """Send although the check found something that blocks. ProblemError(INPUT) if nothing did."""
+    """Send although the check found something that blocks, or the products' size is unlikely.
+
+    ProblemError(INPUT) if neither stopped the job.
+    """
     with store.together():
         job = _existing(store, job_id)
+        if job.unlikely_size:
+            store.drop_steps(job.id, ["package"])
+            # The table begins anew with the packages.
+            report = {name: part for name, part in job.report.items() if name != "products"}
+            options = {**job.options, "ignore_scale": True}
+            store.update_job(job.id, options=options, report=report)
+            return commands.retry(store, job.id)
         if not job.blocked:
             raise ProblemError(
                 Category.INPUT,

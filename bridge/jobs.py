@@ -148,6 +148,17 @@ class Job:
         )
 
     @property
+    def unlikely_size(self) -> bool:
+        """True when nothing was sent as the products are so small or large that it was asked."""
+        return (
+            self.state is State.FAILED
+            and not self.remote_id
+            and self.problem is not None
+            and "option ignore_scale" in self.problem.technical
+            and not self.options.get("ignore_scale")
+        )
+
+    @property
     def short_id(self) -> str:
         """The first eight characters: enough for people and for ``jobs show``."""
         return self.id[:8]

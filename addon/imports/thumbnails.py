@@ -62,10 +62,11 @@ def picture_of(job: Job) -> str:
     "" without one: a video or an archive has none.
     """
     for kind in ("preview", "still", "frame"):
-        shown = sorted(result.path for result in job.results if result.kind == kind)
-        shown = [path for path in shown if _is_picture(path)]
+        shown = [r.path for r in job.results if r.kind == kind and _is_picture(r.path)]
+        if shown and kind == "still":
+            return shown[0]
         if shown:
-            return shown[0] if kind == "still" else shown[(len(shown) - 1) // 2]
+            return sorted(shown)[(len(shown) - 1) // 2]
     # What a farm shows while it renders.
     told = job.report.get("preview")
     return told if isinstance(told, str) and _is_picture(told) else ""

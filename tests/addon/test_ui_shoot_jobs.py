@@ -296,6 +296,27 @@ def test_only_what_failed_is_started_again(courier: Courier, put: Callable[..., 
         bpy.ops.scene_courier.retry_job(job_id=fine.id)
 
 
+def test_an_unlikely_size_is_asked_about(
+    courier: Courier, see: See, put: Callable[..., Any]
+) -> None:
+    module = courier.part("bridge.problems")
+    technical = "size 0.003 x 0.003 x 0.003 m, unit scale 1, option ignore_scale"
+    problem = module.Problem(module.Category.INPUT, "It is 3 mm. Is that meant?", "If", technical)
+    vase = {**VASE, "hint": "If not, scale it."}
+    drawn = see("failed", report=table(vase), problem=problem)
+    assert drawn.has("scene_courier.override_job", "Send at This Size")
+    assert "It is 3 mm high. If not, scale it." in drawn.text
+    job = put("failed", report=table(vase), problem=problem)
+    assert bpy.ops.scene_courier.override_job(job_id=job.id) == {"FINISHED"}
+    after = stored(courier, job.id)
+    assert after.state == "queued" and after.options["ignore_scale"]
+    assert "products" not in after.report and after.report["template"], "the table begins anew"
+    other = put("failed", problem=module.Problem(module.Category.INPUT, "No faces.", "", ""))
+    assert not draw(JOBS).has("scene_courier.override_job")
+    with pytest.raises(RuntimeError, match="was not stopped by the check"):
+        bpy.ops.scene_courier.override_job(job_id=other.id)
+
+
 def test_ids_are_entered_after_a_lost_answer(courier: Courier, put: Callable[..., Any]) -> None:
     job = put("in_doubt", waiting_reason="person")
     resolve = bpy.ops.scene_courier.resolve_job
@@ -329,4 +350,9 @@ def test_each_button_has_a_tooltip_of_its_own(courier: Courier, put: Callable[..
     assert "render jobs" in tooltip("resolve_job", job_id=shot.id)
     assert "projects" in tooltip("resolve_job", job_id=early.id)
     assert "conversion" in tooltip("resolve_job", job_id="")
+    assert "size" in tooltip("override_job", job_id=shot.id)
+    assert "spoil" in tooltip("override_job", job_id=farm.id)
+    again = put("done", report=table(CHAIR, LAMP, retry_steps=["rendered"]))
+    assert "only those renders" in tooltip("retry_job", job_id=again.id)
+    assert "last step" in tooltip("retry_job", job_id=farm.id)
     assert "“a.png”" in tooltip("show_still", job_id=shot.id, path="/x/a.png")

@@ -32,6 +32,7 @@ def begin(flow: Flow, package: Mapping[str, Any]) -> list[dict[str, Any]]:
                     "problem": _sentence(row.get("problem")),
                     "stills": 0,
                     "videos": 0,
+                    **_hint(row.get("problem")),
                 }
                 for row in rows
             ],
@@ -50,6 +51,11 @@ def begin(flow: Flow, package: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _sentence(problem: Any) -> str:
     return str(problem.get("sentence") or "") if isinstance(problem, dict) else ""
+
+
+def _hint(problem: Any) -> dict[str, str]:
+    hint = str(problem.get("hint") or "") if isinstance(problem, dict) else ""
+    return {"hint": hint} if hint else {}
 
 
 def tell(flow: Flow, **parts: Any) -> None:
