@@ -247,8 +247,43 @@ def test_a_render_that_keeps_failing_is_a_persons_to_retry(run: ShootRun) -> Non
     done = run.finish(job)
     assert done.state is State.DONE and not done.report["retry_steps"]
     assert len([r for r in done.results if r.kind == "still"]) == 6
+    assert not any("renders failed" in note for note in done.notes), "no longer true"
     again = [e for e in run.box.journal()["requests"] if is_call(e, "/renders")]
     assert len(again) == len(renders) == 1, "nothing was started anew"
+
+
+def test_a_retry_that_is_refused_harms_no_other_render(run: ShootRun) -> None:
+    faults(
+        run,
+        {**RENDERS, "job": {"fail": "Out of memory", "which": [1]}},
+        {**RETRY, "status": 409, "error": "No retries left"},
+    )
+    job = run.queue(options={"retries": 1})
+    ended = run.finish(job)
+    assert ended.state is State.DONE, ended.problem
+    assert len([r for r in ended.results if r.kind == "still"]) == 4
+    assert [one["status"] for one in ended.report["products"]].count("failed") == 1
+    with Store.open(run.home) as store:
+        commands.retry(store, job.id)
+    ended = run.finish(job)
+    assert ended.state is State.DONE and any("would not start" in note for note in ended.notes)
+    assert len([r for r in ended.results if r.kind == "still"]) == 4
+
+
+@pytest.mark.parametrize("workflow", ["jobs", "steps"])
+def test_uploads_that_nobody_knows_any_more_are_sent_again(run: ShootRun, workflow: str) -> None:
+    """Nothing has started before the confirm: a retry is not stuck with what has ended there."""
+    rules = [{**rule, "status": 404, "error": "Not found"} for rule in (JOB, CONFIRM_MODEL)]
+    faults(run, *rules)
+    job = run.queue(options={"workflow": workflow})
+    assert run.finish(job).state is State.FAILED
+    faults(run)
+    with Store.open(run.home) as store:
+        commands.retry(store, job.id)
+    run.finish(job)
+    run.assert_shot_once(job)
+    path, count = ("/jobs", 2) if workflow == "jobs" else ("/models", 4)
+    assert len([e for e in run.box.journal()["requests"] if is_call(e, path)]) == count
 
 
 def test_every_render_fails(run: ShootRun) -> None:

@@ -61,6 +61,10 @@ def start(flow: Flow, client: GlossiClient, projects: list[dict[str, Any]]) -> l
         except Refused as refusal:
             begun = flow.answer("renders.waited") or time.time()
             if not not_ready(refusal) or time.time() - begun > _READY_SECONDS:
+                if refusal.status == 404 and (flow.answer("projects") or {}).get("named"):
+                    # A person entered the ids: a mistyped one must not lose what was made.
+                    flow.store.drop_steps(flow.job.id, ["renders"])
+                    flow.disbelieve("projects", refusal.problem.technical)
                 raise
             flow.step_aside("renders.waited", begun)
             # Nothing was started by a refused call: it may be made again.
@@ -88,8 +92,10 @@ def start(flow: Flow, client: GlossiClient, projects: list[dict[str, Any]]) -> l
     jobs: list[dict[str, Any]]
     if answer.get("named"):
         ids = [part for part in str(answer["id"]).replace(",", " ").split() if part]
-        jobs = [{"jobId": one, "projectId": ""} for one in ids]
-        flow.step("named", lambda: _look_up(flow, client, ids))
+        ours = {project["project_id"] for project in projects}
+        told = flow.step("named", lambda: _look_up(flow, client, ids, ours)) or {}
+        # A person enters the ids in any order: whose each is, Glossi says.
+        jobs = [{"jobId": one, "projectId": told.get(one, "")} for one in ids]
     else:
         jobs = answer["jobs"]
     found = []
@@ -107,15 +113,23 @@ def start(flow: Flow, client: GlossiClient, projects: list[dict[str, Any]]) -> l
     return found
 
 
-def _look_up(flow: Flow, client: GlossiClient, ids: list[str]) -> None:
-    """Ask for the render jobs whose ids a person entered, before they are believed."""
+def _look_up(flow: Flow, client: GlossiClient, ids: list[str], ours: set[str]) -> dict[str, str]:
+    """Ask for the render jobs whose ids a person entered, before they are believed.
+
+    Answers which project each is of, "" where Glossi does not say.
+    """
+    told: dict[str, str] = {}
     for one in ids:
         try:
-            client.render(one)
+            told[one] = str(client.render(one).get("projectId") or "")
         except HttpError as error:
             if error.status not in (400, 404, 422):
                 raise
             flow.disbelieve("renders", error.problem.technical)
+            continue
+        if told[one] and told[one] not in ours:
+            flow.disbelieve("renders", f"{one} is of another project")
+    return told
 
 
 def follow(flow: Flow, client: GlossiClient, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -123,7 +137,6 @@ def follow(flow: Flow, client: GlossiClient, jobs: list[dict[str, Any]]) -> list
 
     Answers ``[{"job_id", "project_id", "status", "renders": [...], "problem"}]``.
     """
-    ended: dict[str, dict[str, Any]] = {}
 
     def look() -> dict[str, Any]:
         known = flow.answer("rendered.known") or {}
@@ -137,7 +150,6 @@ def follow(flow: Flow, client: GlossiClient, jobs: list[dict[str, Any]]) -> list
                     known[job["job_id"]] = {k: v for k, v in row.items() if k != "renders"}
                     flow.step_aside("rendered.known", known)
             rows.append(row)
-            ended[job["job_id"]] = row
         return {"rows": rows}
 
     def show(answer: dict[str, Any]) -> dict[str, Any]:
@@ -181,10 +193,23 @@ def _look(flow: Flow, client: GlossiClient, job: dict[str, Any]) -> dict[str, An
     if len(tries) >= int(flow.job.options.get("retries") or 0):
         return row
     # Looked at just now and failed: only then may it be retried.
-    again = client.retry_render(job["job_id"])
-    flow.step_aside(name, [*tries, str(again.get("batchId") or "")])
+    again = _again(client, job["job_id"])
+    flow.step_aside(name, [*tries, str((again or {}).get("batchId") or "")])
+    if again is None:
+        return row
     flow.note(f"A render failed and was started again: {row['problem'] or 'no reason given'}")
     return {**row, "status": str(again.get("status") or "QUEUED"), "problem": ""}
+
+
+def _again(client: GlossiClient, job_id: str) -> dict[str, Any] | None:
+    """Retry a failed render; None when Glossi refuses that: it harms no other render."""
+    try:
+        return client.retry_render(job_id)
+    except HttpError as error:
+        if error.status is None or not 400 <= error.status < 500 or error.status in (401, 403, 429):
+            raise
+    job = client.render(job_id)
+    return None if job["status"] == "FAILED" else job
 
 
 def _tell(flow: Flow, rows: list[dict[str, Any]]) -> None:
@@ -226,7 +251,10 @@ def start_failed_again(flow: Flow, client: GlossiClient) -> None:
         if row["status"] != "FAILED":
             continue
         if client.render(job_id)["status"] == "FAILED":
-            again = client.retry_render(job_id)
+            again = _again(client, job_id)
+            if again is None:
+                flow.note("Glossi would not start a failed render again.")
+                continue
             flow.step_aside(f"retried.{job_id}", str(again.get("batchId") or ""))
         known.pop(job_id)
         flow.step_aside("rendered.known", known)

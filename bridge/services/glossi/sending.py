@@ -3,16 +3,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...faults import HttpError
 from ...flow import Flow
 
 if TYPE_CHECKING:
     from .client import GlossiClient
+
+
+@contextlib.contextmanager
+def renewable(flow: Flow, upload: str) -> Iterator[None]:
+    """Around a confirm: where it is refused, the step ``upload`` is forgotten.
+
+    Nothing has started without a confirm, so a retry makes a new one and sends the bytes again.
+    What becomes of a job or model that nobody confirmed in time is not documented.
+    """
+    try:
+        yield
+    except HttpError as error:
+        status = error.status or 0
+        if 400 <= status < 500 and status not in (401, 403, 429) and not error.transient:
+            flow.store.drop_steps(flow.job.id, [upload])
+        raise
 
 
 def put_all(

@@ -8,6 +8,7 @@ into several jobs, each confirmed before the next one is made.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ...faults import HttpError
@@ -17,7 +18,7 @@ from ...problems import Category, ProblemError
 from . import in_job, table
 from .explain import error_text
 from .options import render_settings
-from .sending import put_all
+from .sending import put_all, renewable
 
 if TYPE_CHECKING:
     from .client import GlossiClient
@@ -94,14 +95,17 @@ def _send(
                 "Glossi was needed; the models now go in several jobs."
             )
             continue
-        flow.step(
-            f"confirm.{number}",
-            lambda job=job: _confirm(client, job["job_id"]),  # type: ignore[misc]
-            kind=StepKind.CHECK,
-            state=State.REMOTE,
-            text="Confirming the models",
-            moves=lambda _answer, job=job: {"remote_id": job["job_id"]},  # type: ignore[misc]
-        )
+        # A job that renders by itself may have begun to, if an earlier confirm arrived.
+        kept = in_job.asked(flow)
+        with contextlib.nullcontext() if kept else renewable(flow, f"upload.{number}"):
+            flow.step(
+                f"confirm.{number}",
+                lambda job=job: _confirm(client, job["job_id"]),  # type: ignore[misc]
+                kind=StepKind.CHECK,
+                state=State.REMOTE,
+                text="Confirming the models",
+                moves=lambda _answer, job=job: {"remote_id": job["job_id"]},  # type: ignore[misc]
+            )
         sent.append(job)
         alone = 0
     return sent
@@ -175,7 +179,11 @@ def _shown(flow: Flow, jobs: list[dict[str, Any]]) -> dict[str, Any]:
             value = progress.get(name)
             if isinstance(value, int) and not isinstance(value, bool):
                 counters[name] += value
-    status = next((job["status"] for job in jobs if job["status"] not in _ENDED), "COMPLETE")
+    worked = any(job["status"] == "COMPLETE" for job in jobs)
+    status = next(
+        (job["status"] for job in jobs if job["status"] not in _ENDED),
+        "COMPLETE" if worked else "FAILED",
+    )
     report = {**flow.job.report, "counters": counters}
     batches = [job["batchProject"] for job in jobs if isinstance(job.get("batchProject"), dict)]
     if batches:

@@ -17,7 +17,7 @@ from ...jobs import State, StepKind
 from ...problems import ProblemError
 from . import table
 from .explain import error_text
-from .sending import put_all
+from .sending import put_all, renewable
 
 if TYPE_CHECKING:
     from .client import GlossiClient
@@ -104,11 +104,12 @@ def _send(flow: Flow, client: GlossiClient, products: list[dict[str, Any]]) -> l
             state=State.UPLOADING,
             text=f"{number + 1} of {len(products)} models",
         )
-        flow.step(
-            f"confirm.{number}",
-            lambda model=model: _confirm(client, model["id"]),  # type: ignore[misc]
-            kind=StepKind.CHECK,
-        )
+        with renewable(flow, f"upload.{number}"):
+            flow.step(
+                f"confirm.{number}",
+                lambda model=model: _confirm(client, model["id"]),  # type: ignore[misc]
+                kind=StepKind.CHECK,
+            )
         sent.append(model)
     return sent
 
