@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from bridge import commands
 from bridge.jobs import State
@@ -95,6 +96,41 @@ def test_the_ids_that_a_person_found_are_followed(run: ShootRun) -> None:
     found = list(dict.fromkeys(run.studio.rendered))
     assert len(found) == 3
     with Store.open(run.home) as store:
-        commands.resolve_in_doubt(store, job.id, remote_id=", ".join(found))
+        commands.resolve_in_doubt(store, job.id, remote_id=", ".join(reversed(found)))
+    run.finish(job)
+    ended = run.assert_shot_once(job)
+    # Entered in any order, each is of the product that Glossi says.
+    with requests.Session() as session:
+        session.headers["X-API-Key"] = run.box.glossi.api_key
+        for row in ended.report["products"]:
+            url = f"{run.box.glossi.base_url}/renders/{row['render_job']}"
+            assert session.get(url, timeout=60).json()["projectId"] == row["project_id"]
+
+
+def test_the_id_of_something_else_is_not_believed(run: ShootRun) -> None:
+    other = run.finish(run.queue())
+    job = run.queue()
+    assert run.start(crash_at="answered:renders").wait(60) == -signal.SIGKILL
+    assert run.finish(job).state is State.IN_DOUBT
+    with Store.open(run.home) as store:
+        commands.resolve_in_doubt(
+            store, job.id, remote_id=str(other.report["products"][1]["render_job"])
+        )
+    doubtful = run.finish(job)
+    assert doubtful.state is State.IN_DOUBT and doubtful.problem is not None
+    assert "does not know the id" in doubtful.problem.sentence
+
+
+def test_mistyped_ids_of_projects_lose_nothing(run: ShootRun) -> None:
+    """There is no call that reads a project: a wrong id shows when it is to be rendered."""
+    job = run.queue(options={"workflow": "steps"})
+    assert run.start(crash_at="answered:projects").wait(60) == -signal.SIGKILL
+    assert run.finish(job).state is State.IN_DOUBT
+    with Store.open(run.home) as store:
+        commands.resolve_in_doubt(store, job.id, remote_id="no-such-project")
+    doubtful = run.finish(job)
+    assert doubtful.state is State.IN_DOUBT and doubtful.waiting_reason == "person"
+    with Store.open(run.home) as store:
+        commands.resolve_in_doubt(store, job.id, send_again=True)
     run.finish(job)
     run.assert_shot_once(job)

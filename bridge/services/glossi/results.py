@@ -26,11 +26,14 @@ if TYPE_CHECKING:
 
 WEB_APP = "https://app.glossi.io"
 _MOST_NAMES = 6
+_AGAIN = "renders failed; retry starts them again."
 
 
 def fetch(flow: Flow, client: GlossiClient, rows: list[dict[str, Any]]) -> None:
     """End the job: done with its files and the table, or failed when nothing was rendered."""
     failed = [row for row in rows if row["status"] != "COMPLETED"]
+    # After a retry an earlier count is no longer true.
+    flow.update(notes=[note for note in flow.job.notes if not note.endswith(_AGAIN)])
     if failed:
         # A person's retry starts these again, and nothing else.
         table.tell(flow, retry_steps=["rendered", "stills"])
@@ -44,7 +47,7 @@ def fetch(flow: Flow, client: GlossiClient, rows: list[dict[str, Any]]) -> None:
     _count(flow, arrived["files"])
     _tell_unreachable(flow, arrived["unreachable"])
     if failed:
-        flow.note(f"{len(failed)} of {len(rows)} renders failed; retry starts them again.")
+        flow.note(f"{len(failed)} of {len(rows)} {_AGAIN}")
     else:
         table.tell(flow, retry_steps=[])
     results = [Result(one["path"], one["bytes"], one["kind"]) for one in arrived["files"]]
