@@ -79,7 +79,7 @@ def _retry(store: Store, job: Job) -> Job:
         raise ProblemError(
             Category.INPUT,
             f"“{job.name}” is done; there is nothing to retry.",
-            "Send it again to convert it once more.",
+            "Send it again to have it done once more.",
         )
     if job.state is State.IN_DOUBT:
         store.drop_steps(job.id, [f"{doubtful_step(store, job)}.looks"])
