@@ -71,6 +71,13 @@ def test_addresses_are_looked_at_before_anything_is_sent(name: str) -> None:
             GLOSSI.checked({name: bad})
 
 
+def test_an_address_with_a_signature_is_not_kept() -> None:
+    """An option lies in the store and in the .blend."""
+    with pytest.raises(ProblemError, match="without a") as caught:
+        GLOSSI.checked({"render_base_url": "https://files.example/x?sv=1&sig=abcdefgh"})
+    assert "abcdefgh" not in f"{caught.value.problem}"
+
+
 def test_the_jobs_workflow_as_the_guide_has_it() -> None:
     models = [
         {"fileName": "chair.glb", "fileType": "glb"},

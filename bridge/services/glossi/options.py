@@ -155,7 +155,8 @@ OPTIONS = (
 def check_options(options: Mapping[str, Any]) -> None:
     """Addresses are looked at before anything is rendered, not when it is too late for them.
 
-    Raises ProblemError(INPUT) for one that is not https (http on this computer is fine).
+    Raises ProblemError(INPUT) for one that is not https (http on this computer is fine), and for a
+    signed one where it would be kept.
     """
     for name in ("render_base_url", "webhook_url"):
         text = str(options.get(name) or "").strip()
@@ -164,6 +165,13 @@ def check_options(options: Mapping[str, Any]) -> None:
                 Category.INPUT,
                 f"“{text[:80]}” does not fit the option “{name}”.",
                 "It takes an address that starts with https://.",
+            )
+        if name == "render_base_url" and "?" in text:
+            # It is kept with the job and in the .blend; a signature or a token must not be.
+            raise ProblemError(
+                Category.INPUT,
+                f"The option “{name}” takes an address without a “?”.",
+                "What follows it is a password to the files, and would be kept in the clear.",
             )
 
 

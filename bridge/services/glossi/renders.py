@@ -258,3 +258,6 @@ def start_failed_again(flow: Flow, client: GlossiClient) -> None:
             flow.step_aside(f"retried.{job_id}", str(again.get("batchId") or ""))
         known.pop(job_id)
         flow.step_aside("rendered.known", known)
+        products = flow.job.report.get("products") or []
+        files = [one["file"] for one in products if one.get("project_id") == row["project_id"]]
+        table.change(flow, files, status="project ready", problem="")

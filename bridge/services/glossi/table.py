@@ -78,13 +78,19 @@ def change(flow: Flow, files: Iterable[str], **fields: Any) -> None:
 
 
 def with_projects(flow: Flow, projects: list[dict[str, Any]]) -> None:
-    """Note which product became which project."""
-    for project in projects:
-        change(
-            flow,
-            project["files"],
-            project_id=project["project_id"],
-            project=project.get("name") or "",
-            model_id=project.get("model_id") or "",
-            status="project ready",
-        )
+    """Note which product became which project; what became of it since then stays."""
+    of_file = {file: project for project in projects for file in project["files"]}
+    rows = []
+    for row in flow.job.report.get("products") or []:
+        project = of_file.get(row["file"])
+        if project is not None and row.get("project_id") != project["project_id"]:
+            row = {
+                **row,
+                "project_id": project["project_id"],
+                "project": project.get("name") or "",
+                "model_id": project.get("model_id") or "",
+                "status": "project ready",
+                "problem": "",
+            }
+        rows.append(row)
+    tell(flow, products=rows)
