@@ -19,8 +19,8 @@ Pictures have 1280 x 720, 1920 x 1080 or 3840 x 2160 pixels. ``videoQuality`` 0 
 (H.264), 2 gives ProRes in a .mov. With ``renderVariants`` each of the models' material variants
 (KHR_materials_variants) is shown, else their own materials, "Default".
 
-Progress: ``progress(fraction, text, extra)`` with extra {"render": name, "done": n, "total": n} when
-one is finished. Raises ProblemError: INPUT (a model that cannot be used, named; a wrong setting),
+Progress: ``progress(fraction, text, extra)``, extra {"render": name, "done": n, "total": n} when one
+is finished. Raises ProblemError: INPUT (a model that cannot be used, named; a wrong setting),
 BLENDER (this Blender cannot write ProRes; a picture failed).
 """
 
@@ -45,9 +45,9 @@ Progress = Callable[..., None]
 
 DEFAULT = "Default"
 SIZES = {0: (1280, 720), 1: (1920, 1080), 2: (3840, 2160)}
-# More pixels need fewer samples each; the denoiser sees more around.
-_STILL_SAMPLES = {0: 24, 1: 24, 2: 16}
-_VIDEO_SAMPLES = {0: 6, 1: 12, 2: 24}
+# Few: the denoiser does the rest.
+_STILL_SAMPLES = {0: 8, 1: 16, 2: 16}
+_VIDEO_SAMPLES = {0: 4, 1: 8, 2: 16}
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,14 @@ def build(key: str, stage: Stage) -> None:
     view.exposure, view.gamma = exposure, 1.0
 
 
+def plate(reach: float) -> float:
+    """The radius of the turntable under a product that reaches so far from the axis."""
+    return 1.12 * reach + 0.06
+
+
 def _studio(stage: Stage) -> None:
     """A white cove; a big soft key from the left, a fill, a light from above, a lit background."""
-    world(stage.scene, (0.80, 0.82, 0.86), 0.16)
+    world(stage.scene, (0.86, 0.87, 0.89), 0.55)
     paper, _ = material("Paper", (0.83, 0.83, 0.825), 0.75)
     profile = cove(4.2, 2.2, 9.0)
     points, faces = revolved(profile[1:], 72, (50, 310))
@@ -58,19 +63,21 @@ def _studio(stage: Stage) -> None:
     points, faces = revolved([(4.0, -0.002), (30, -0.002)], 72)
     stage.surface("Before the cove", points, faces, paper)
     middle = (0, 0, 0.45 * stage.height)
-    stage.area("Key", (-2.5, -1.7, 2.6), middle, (1.5, 1.5), 78, (1.0, 0.97, 0.94))
+    stage.area("Key", (-2.5, -1.7, 2.6), middle, (1.5, 1.5), 72, (1.0, 0.97, 0.94))
     stage.area("Fill", (3.2, -1.8, 1.2), middle, (1.4, 2.2), 10, (0.94, 0.97, 1.0))
     stage.area("Top", (0.2, 0.5, 3.4), (0, 0.1, 0), (2.4, 1.8), 34)
-    stage.area("Edge", (2.3, 2.2, 1.7), middle, (0.6, 2.0), 20, spread=75)
-    stage.area("Background", (0, 1.2, 5.2), (0, 6.2, 0.8), (7.0, 3.0), 190)
+    stage.area("Edge", (2.3, 2.2, 1.7), middle, (0.6, 1.8), 12, spread=60)
+    stage.area("Background", (0, 1.2, 5.2), (0, 6.2, 0.8), (7.0, 3.0), 150)
 
 
 def _dark(stage: Stage) -> None:
     """A dark floor that mirrors softly, a glow behind, two rims, a little light in front."""
     world(stage.scene, (0.03, 0.034, 0.042), 0.35)
-    floor, _ = material("Dark floor", (0.020, 0.020, 0.022), 0.42, specular_ior_level=0.22)
-    points, faces = revolved([(0.001, 0), (5.6, 0)], 72)
+    floor, _ = material("Dark floor", (0.009, 0.009, 0.010), 0.4, specular_ior_level=0.1)
+    points, faces = revolved([(0.001, 0), (3.2, 0)], 72)
     stage.surface("Floor", points, faces, floor)
+    points, faces = revolved([(3.1, -0.002), (30, -0.002)], 72)
+    stage.surface("Before the cove", points, faces, floor)
     wall, shader = material("Backdrop", (0.02, 0.021, 0.024), 0.95, specular_ior_level=0.0)
     tree = wall.node_tree
     place = tree.nodes.new("ShaderNodeSeparateXYZ")
@@ -83,34 +90,36 @@ def _dark(stage: Stage) -> None:
         tree,
         height.outputs[0],
         [
-            (0.0, (0.006, 0.0065, 0.008)),
-            (0.16, (0.045, 0.056, 0.08)),
-            (0.3, (0.060, 0.075, 0.108)),
-            (0.9, (0.004, 0.005, 0.008)),
+            (0.0, (0.010, 0.0115, 0.015)),
+            (0.10, (0.042, 0.052, 0.074)),
+            (0.22, (0.050, 0.063, 0.092)),
+            (0.62, (0.006, 0.007, 0.011)),
         ],
     )
     tree.links.new(glow, shader.inputs["Emission Color"])
     shader.inputs["Emission Strength"].default_value = 1.0
-    points, faces = revolved(cove(5.5, 2.5, 14.0)[1:], 72)
+    if hasattr(wall, "cycles"):
+        wall.cycles.emission_sampling = "NONE"  # too faint to be worth a ray
+    points, faces = revolved(cove(3.2, 1.8, 14.0)[1:], 72, (65, 295))
     stage.surface("Backdrop", points, faces, wall, smooth=True)
     middle = (0, 0, 0.55 * stage.height)
-    stage.area("Rim warm", (-1.9, 1.5, 2.0), middle, (0.5, 1.8), 105, (1.0, 0.74, 0.48))
-    stage.area("Rim cool", (1.9, 1.4, 2.0), middle, (0.5, 1.8), 95, (0.62, 0.78, 1.0))
+    stage.area("Rim warm", (-1.8, 1.3, 1.3), middle, (0.5, 1.8), 80, (1.0, 0.76, 0.5), 70)
+    stage.area("Rim cool", (1.8, 1.2, 1.3), middle, (0.5, 1.8), 72, (0.62, 0.78, 1.0), 70)
     stage.area("Top", (0, 0.2, 2.8), middle, (1.4, 1.0), 34, (1.0, 0.96, 0.92), 110)
     stage.area("Front", (-1.9, -2.7, 2.0), middle, (1.2, 1.2), 42, (1.0, 0.94, 0.88), 90)
 
 
 def _turntable(stage: Stage) -> None:
     """A round plate that turns, in an even gray room."""
-    world(stage.scene, (0.5, 0.51, 0.53), 0.35)
+    world(stage.scene, (0.6, 0.61, 0.63), 0.55)
     paper, _ = material("Gray paper", (0.42, 0.425, 0.435), 0.8, specular_ior_level=0.1)
     points, faces = revolved(cove(4.4, 2.4, 9.0), 72, (0, 360))
     points[:, 2] -= 0.07
     stage.surface("Room", points, faces, paper, smooth=True)
-    plate, _ = material("Plate", (0.80, 0.80, 0.79), 0.35)
-    radius = stage.reach * 1.12 + 0.06
+    white, _ = material("Plate", (0.80, 0.80, 0.79), 0.35)
+    radius = plate(stage.reach)
     points, faces = revolved(disc(radius, 0.0, 0.05, 0.012), 128)
-    stage.surface("Plate", points, faces, plate, smooth=True, turning=True)
+    stage.surface("Plate", points, faces, white, smooth=True, turning=True)
     ring, _ = material("Ring", (0.10, 0.10, 0.105), 0.4)
     points, faces = revolved([(radius - 0.02, -0.045), (radius - 0.02, -0.07)], 128)
     stage.surface("Gap", points, faces, ring, smooth=True)
@@ -132,7 +141,7 @@ def _turntable(stage: Stage) -> None:
     stage.area("Key", (-2.4, -2.0, 2.5), middle, (1.5, 1.5), 84, (1.0, 0.975, 0.95))
     stage.area("Fill", (3.0, -1.6, 1.5), middle, (1.6, 2.2), 16)
     stage.area("Top", (0, 0.4, 3.2), (0, 0.1, 0), (2.4, 2.4), 46)
-    stage.area("Edge", (1.9, 2.4, 1.8), middle, (0.6, 2.0), 36, spread=75)
+    stage.area("Edge", (1.9, 2.4, 1.8), middle, (0.6, 1.8), 20, spread=60)
     stage.area("Background", (0, 0.6, 5.6), (0, 6.5, 0.6), (7.0, 3.0), 170)
 
 

@@ -119,11 +119,11 @@ TEMPLATES = (
         "The product turns once on a round stage",
         "workspace",
         (
-            Bookmark("Front View", 0, 12),
-            Bookmark("Three Quarter", 34, 18),
-            Bookmark("Back View", 180, 12),
+            Bookmark("Front View", 0, 12, fill=0.87),
+            Bookmark("Three Quarter", 34, 18, fill=0.87),
+            Bookmark("Back View", 180, 12, fill=0.87),
         ),
-        (Shot("360 Spin", "spin", 48),),
+        (Shot("360 Spin", "spin", 48, fill=0.87),),
         turns=True,
     ),
 )

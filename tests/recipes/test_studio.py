@@ -225,7 +225,7 @@ def test_a_model_that_cannot_be_used_is_refused_with_its_name_and_the_reason(
 def test_one_bad_product_among_good_ones_is_named(tmp_path: Path) -> None:
     good, bad = cube(tmp_path / "good.glb"), _broken("damaged", tmp_path / "bad.glb")
     params = order("studio", [good, bad], tmp_path / "out", names=["Table", "Ladder"])
-    with pytest.raises(ProblemError, match="^Ladder: "):
+    with pytest.raises(ProblemError, match=r"^Ladder: "):
         run("studio_render", params, tmp_path)
 
 
