@@ -131,6 +131,25 @@ def _look_inside(path: Path, suffix: str, size: int) -> list[str]:
     return []
 
 
+def check_sizes(paths: list[Path]) -> None:
+    """Ask about a product of 3 mm or 300 m; those of a .blend are asked about while packaging.
+
+    Raises ProblemError(INPUT) for the first unlikely one.
+    """
+    from .. import glb_size
+
+    for path in paths:
+        longest = glb_size.longest_side(path) if path.suffix.lower() == ".glb" else None
+        if longest is not None and not glb_size.SMALLEST <= longest <= glb_size.LARGEST:
+            size = f"{longest * 1000:.3g} mm" if longest < 0.01 else f"{longest:,.4g} m"
+            raise ProblemError(
+                Category.INPUT,
+                f"The longest side of {path.name} is {size}. Is that meant?",
+                "If it is, add --option ignore_scale=true. If not, export it in metres.",
+                f"{longest:.6g} m, option ignore_scale",
+            )
+
+
 def _check_gltf(path: Path, size: int) -> None:
     if size > _LARGEST_JSON:
         return

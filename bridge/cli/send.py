@@ -49,6 +49,8 @@ def send(args: argparse.Namespace) -> int:
             "Choose with --option scene=, camera= and view_layer=.",
         )
     values = options.parse(service, args.option)
+    if values.get("ignore_scale") is False:  # only a service of products has this option
+        inputs.check_sizes(sources)
     out = out_folder(args.out)
     is_blend = source.suffix.lower() == inputs.BLEND
     blender = blender_program() if is_blend else ""

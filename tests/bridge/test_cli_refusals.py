@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Protocol
 
 import pytest
 
+from bridge import glb_size
 from bridge.cli import main
 from bridge.sandbox.canned import tiny_glb
 from tests.support.cli import ROOT, Said, environment, run
@@ -268,3 +270,37 @@ def test_a_closed_pipe_is_no_error(home: Path) -> None:
         text=True,
     )
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.parametrize(("scale", "said"), [(0.003, "3 mm"), (300, "300 m")])
+def test_a_product_of_an_unlikely_size_is_asked_about(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: float, said: str
+) -> None:
+    """A ready file too: nobody looks at it in Blender before it is sent."""
+    monkeypatch.setenv("SCENE_COURIER_NO_WORKER", "1")
+    chair, usual = tmp_path / "chair.glb", tmp_path / "usual.glb"
+    usual.write_bytes(tiny_glb())
+    chair.write_bytes(scaled(scale))
+    words = ("send", usual, chair, "--to", "glossi", "--sandbox", "--option", "template=Studio")
+    answer = here(*words)
+    assert answer.code == 2 and f"chair.glb is {said}. Is that meant?" in answer.err
+    assert "ignore_scale=true" in answer.err
+    assert here(*words, "ignore_scale=true").code == 0
+    assert here("send", usual, *words[3:]).code == 0
+    assert glb_size.longest_side(usual) == 1.0
+
+
+def scaled(scale: float) -> bytes:
+    """A chair whose node, turned and below another one, has this scale."""
+    raw = tiny_glb()
+    size = int.from_bytes(raw[12:16], "little")
+    document = json.loads(raw[20 : 20 + size])
+    document["nodes"] = [
+        {"children": [1], "translation": [5, 0, 0], "scale": [2, 2, 2]},
+        {"mesh": 0, "scale": [scale / 2] * 3, "rotation": [0, 0.7071067811865476, 0,
+                                                            0.7071067811865476]},
+    ]  # fmt: skip
+    text = json.dumps(document).encode()
+    text += b" " * (-len(text) % 4)
+    body = struct.pack("<II", len(text), 0x4E4F534A) + text + raw[20 + size :]
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body
