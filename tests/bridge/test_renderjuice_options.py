@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.flow import Flow
 from bridge.frames import parse
+from bridge.jobs import Job
 from bridge.problems import Category, ProblemError
 from bridge.services import SERVICES
-from bridge.services.renderjuice import analysis
+from bridge.services.renderjuice import analysis, follow
 from bridge.services.renderjuice.config import differences, render_config, resolution
+from bridge.settings import Settings
+from bridge.store import Store
 
 ENTRY = SERVICES["renderjuice"]
 
@@ -167,3 +173,21 @@ def test_an_analysis_of_any_shape_is_read() -> None:
 def test_the_farm_s_frames(found: Any, frames: str | None) -> None:
     got = analysis.frames({"analysis": found})
     assert (got.text() if got else None) == frames
+
+
+def test_a_cap_that_is_reached_while_the_frames_are_gathered_loses_none(tmp_path: Path) -> None:
+    """Nothing is used any more then: a cancel would only throw away what was paid for."""
+
+    class Farm:
+        told = 0
+
+        def cancel(self, _job_id: str) -> None:
+            self.told += 1
+
+    farm: Any = Farm()
+    with Store.open(tmp_path) as store:
+        job = store.insert_job(Job("renderjuice", "Shot", options={"spending_cap": 1.0}))
+        flow = Flow(store, job, Settings(), logging.getLogger("test"))
+        for status, told in (("finalizing", 0), ("rendering", 1), ("rendering", 1)):
+            follow._keep_cap(flow, farm, "r-1", {"status": status, "normalizedSeconds": 600})
+            assert farm.told == told
