@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import stat
+import zipfile
 from pathlib import Path
 
 from ..paths import readable_bytes, require_space, safe_name
@@ -100,7 +101,31 @@ def check(text: str, service: Service, selected: list[str] | None) -> tuple[Path
             f"{readable_bytes(service.max_bytes)}. Use smaller textures or fewer objects.",
             f"{about.st_size} bytes, limit {service.max_bytes} bytes",
         )
+    if suffix == ".zip" and service.scope == "scene":
+        _check_scene_archive(path)
     return path.absolute(), _look_inside(path, suffix, about.st_size)
+
+
+def _check_scene_archive(path: Path) -> None:
+    """A packed scene has its .blend at the top; without one the farm would refuse it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ProblemError(
+            Category.INPUT,
+            f"“{path.name}” is not a whole .zip.",
+            "Pack the scene again: “scene-courier pack”.",
+            str(error),
+        ) from None
+    top = [name for name in names if "/" not in name and name.lower().endswith(BLEND)]
+    if len(top) != 1:
+        raise ProblemError(
+            Category.INPUT,
+            f"“{path.name}” has {'no' if not top else 'more than one'} .blend at its top.",
+            "A packed scene has exactly one there: “scene-courier pack” makes such a file.",
+            f"{len(names)} files",
+        )
 
 
 def _look_inside(path: Path, suffix: str, size: int) -> list[str]:

@@ -101,7 +101,7 @@ def job_code(job: Job) -> int:
         return CREDENTIALS if job.waiting_reason == "credentials" else PERSON
     if job.state is State.FAILED and job.problem is not None:
         # What packaging finds wrong with the scene is bad input too, only found a little later.
-        if job.problem.category in (Category.INPUT, Category.LIMIT):
+        if job.problem.category in (Category.INPUT, Category.LIMIT) and not job.remote_id:
             return USAGE
         if job.problem.category is Category.CREDENTIALS:
             return CREDENTIALS

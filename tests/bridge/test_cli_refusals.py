@@ -7,6 +7,7 @@ import json
 import struct
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Protocol
 
@@ -304,3 +305,18 @@ def scaled(scale: float) -> bytes:
     text += b" " * (-len(text) % 4)
     body = struct.pack("<II", len(text), 0x4E4F534A) + text + raw[20 + size :]
     return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body
+
+
+@pytest.mark.parametrize("names", [["a/scene.blend"], ["a.blend", "b.blend"], ["readme.txt"]])
+def test_an_archive_without_its_scene_is_refused_here(
+    home: Path, tmp_path: Path, names: list[str]
+) -> None:
+    path = tmp_path / "Szene.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+    said = run("send", path, "--to", "renderjuice", "--sandbox", "--json", env=environment(home))
+    assert said.code == 2 and "at its top" in said.json["problem"]["sentence"]
+    path.write_bytes(path.read_bytes()[:20])
+    said = run("send", path, "--to", "renderjuice", "--sandbox", "--json", env=environment(home))
+    assert said.code == 2 and "not a whole .zip" in said.json["problem"]["sentence"]
