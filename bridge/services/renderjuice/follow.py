@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...answers import plain
 from ...faults import HttpError
 from ...flow import Flow
 from ...problems import Category, ProblemError
@@ -170,6 +171,7 @@ def failed(flow: Flow, job: Mapping[str, Any], what: str) -> ProblemError:
         kind = str(reason.get("type") or "")
     elif isinstance(reason, str):
         told = reason
+    told, kind = plain(told), plain(kind)
     who = "The sandbox" if flow.job.sandboxed else "Renderjuice"
     return ProblemError(
         Category.REMOTE,
