@@ -49,6 +49,13 @@ def send(args: argparse.Namespace) -> int:
             "Choose with --option scene=, camera= and view_layer=.",
         )
     values = options.parse(service, args.option)
+    if "template" in values and not str(values["template"] or "").strip():
+        raise ProblemError(
+            Category.INPUT,
+            "No template is chosen.",
+            "Add --option template=NAME; “scene-courier templates” lists them"
+            f"{' with --sandbox' if args.sandbox else ''}.",
+        )
     if values.get("ignore_scale") is False:  # only a service of products has this option
         inputs.check_sizes(sources)
     out = out_folder(args.out)
@@ -175,7 +182,8 @@ def report(job: Job) -> None:
         say(f"  Agree:   scene-courier jobs approve {job.short_id}")
         say(f"  Give up: scene-courier jobs cancel {job.short_id}")
     elif job.state is State.IN_DOUBT:
-        say(f"  It is there:     scene-courier jobs resolve {job.short_id} --remote ID")
+        many = ",ID" if SERVICES[job.service].many else ""  # one for each product
+        say(f"  It is there:     scene-courier jobs resolve {job.short_id} --remote ID{many}")
         say(f"  It is not there: scene-courier jobs resolve {job.short_id} --send-again")
     elif job.state is State.WAITING:
         say(f"{words.status_line(job)}. The job is kept and goes on when that is settled.")

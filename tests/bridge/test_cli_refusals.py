@@ -291,6 +291,15 @@ def test_a_product_of_an_unlikely_size_is_asked_about(
     assert glb_size.longest_side(usual) == 1.0
 
 
+def test_products_need_a_template(here: Here, tmp_path: Path) -> None:
+    chair = tmp_path / "chair.glb"
+    chair.write_bytes(tiny_glb())
+    answer = here("send", chair, "--to", "glossi", "--sandbox", "--json")
+    assert answer.code == 2 and answer.json["id"] is None
+    assert "No template is chosen." in answer.err and "templates" in answer.err
+    assert here("jobs", "--json").json == {"jobs": []}
+
+
 def scaled(scale: float) -> bytes:
     """A chair whose node, turned and below another one, has this scale."""
     raw = tiny_glb()
