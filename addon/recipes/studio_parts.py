@@ -29,6 +29,11 @@ class Stage:
     reach: float  # the product's farthest point from the Z axis, in units
     height: float  # the product's height, in units
     spinner: Any
+    products: Any = None  # the collection of what is photographed
+
+    def only_products(self, light: Any) -> None:
+        """Let a light shine on the products alone, so that the floor shows no glare of it."""
+        light.light_linking.receiver_collection = self.products
 
     def link(self, item: Any, turning: bool = False) -> Any:
         """Put an object into the scene."""

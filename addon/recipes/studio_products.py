@@ -42,10 +42,11 @@ class Model:
 
 @dataclass
 class Product:
-    """A product that was imported: its holder, and points that its outline is made of (n, 3)."""
+    """A product that was imported: its holder, what hangs on it, and points of its outline (n, 3)."""
 
     name: str
     holder: Any
+    objects: list[Any]
     points: np.ndarray
 
     @property
@@ -196,7 +197,7 @@ def load(model: Model, variant: str | None, workdir: Path) -> Product:
         raise unusable(model.name, "The model has points that lie nowhere.")
     if float(np.ptp(points, axis=0).max()) <= 0.0:
         raise unusable(model.name, "The model has no size.")
-    return Product(model.name, holder, points)
+    return Product(model.name, holder, fresh, points)
 
 
 def _import(path: Path, name: str) -> None:

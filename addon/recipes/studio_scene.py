@@ -58,7 +58,10 @@ class Room:
             rim = unit * studio_sets.plate(reach)
             ring = studio_camera.turned(np.array([[rim, 0.0, -0.05 * unit]]))
             self.framed = np.concatenate([self.points, ring])
-        stage = Stage(scene, unit, reach, float(size[2]) / unit, self.spinner)
+        photographed = bpy.data.collections.new("Products")
+        for item in (item for product in products for item in product.objects):
+            photographed.objects.link(item)
+        stage = Stage(scene, unit, reach, float(size[2]) / unit, self.spinner, photographed)
         studio_sets.build(self.template.key, stage)
         scene.frame_set(1)
         self._cycles()

@@ -73,7 +73,7 @@ def _studio(stage: Stage) -> None:
 def _dark(stage: Stage) -> None:
     """A dark floor that mirrors softly, a glow behind, two rims, a little light in front."""
     world(stage.scene, (0.03, 0.034, 0.042), 0.35)
-    floor, _ = material("Dark floor", (0.009, 0.009, 0.010), 0.4, specular_ior_level=0.1)
+    floor, _ = material("Dark floor", (0.024, 0.024, 0.027), 0.3, specular_ior_level=0.35)
     points, faces = revolved([(0.001, 0), (3.2, 0)], 72)
     stage.surface("Floor", points, faces, floor)
     points, faces = revolved([(3.1, -0.002), (30, -0.002)], 72)
@@ -90,7 +90,7 @@ def _dark(stage: Stage) -> None:
         tree,
         height.outputs[0],
         [
-            (0.0, (0.010, 0.0115, 0.015)),
+            (0.0, (0.005, 0.006, 0.008)),
             (0.10, (0.042, 0.052, 0.074)),
             (0.22, (0.050, 0.063, 0.092)),
             (0.62, (0.006, 0.007, 0.011)),
@@ -103,8 +103,12 @@ def _dark(stage: Stage) -> None:
     points, faces = revolved(cove(3.2, 1.8, 14.0)[1:], 72, (65, 295))
     stage.surface("Backdrop", points, faces, wall, smooth=True)
     middle = (0, 0, 0.55 * stage.height)
-    stage.area("Rim warm", (-1.8, 1.3, 1.3), middle, (0.5, 1.8), 80, (1.0, 0.76, 0.5), 70)
-    stage.area("Rim cool", (1.8, 1.2, 1.3), middle, (0.5, 1.8), 72, (0.62, 0.78, 1.0), 70)
+    for name, side, watts, color in (
+        ("Rim warm", -1, 90, (1.0, 0.76, 0.5)),
+        ("Rim cool", 1, 82, (0.62, 0.78, 1.0)),
+    ):
+        at = (1.8 * side, 1.3, 1.3)
+        stage.only_products(stage.area(name, at, middle, (0.5, 1.8), watts, color))
     stage.area("Top", (0, 0.2, 2.8), middle, (1.4, 1.0), 34, (1.0, 0.96, 0.92), 110)
     stage.area("Front", (-1.9, -2.7, 2.0), middle, (1.2, 1.2), 42, (1.0, 0.94, 0.88), 90)
 

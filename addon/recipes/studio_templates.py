@@ -18,7 +18,7 @@ from typing import Any
 
 from bridge.problems import Category, ProblemError
 
-FPS = 24
+FPS = 15
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ TEMPLATES = (
             Bookmark("Three Quarter", 34, 16),
             Bookmark("Detail", 24, 18, fill=0.9, lens=90, part=(0.55, 1.0), f_stop=0.9),
         ),
-        (Shot("Slow Orbit", "orbit", 36, azimuth=-30, sweep=60),),
+        (Shot("Slow Orbit", "orbit", 24, azimuth=-30, sweep=60),),
     ),
     Template(
         "outdoor",
@@ -99,7 +99,7 @@ TEMPLATES = (
             Bookmark("Three Quarter", -32, 11, lens=60, f_stop=0.9),
             Bookmark("Low Angle", 20, 2, lens=45, fill=0.8, f_stop=0.9),
         ),
-        (Shot("Slow Orbit", "orbit", 36, azimuth=-25, elevation=9, sweep=50),),
+        (Shot("Slow Orbit", "orbit", 24, azimuth=-25, elevation=9, sweep=50),),
     ),
     Template(
         "dark",
@@ -111,7 +111,7 @@ TEMPLATES = (
             Bookmark("Three Quarter", 36, 12),
             Bookmark("Detail", -24, 14, fill=0.9, lens=90, part=(0.55, 1.0), f_stop=0.9),
         ),
-        (Shot("Push In", "push", 36, azimuth=18, elevation=8, sweep=0.2),),
+        (Shot("Push In", "push", 24, azimuth=18, elevation=8, sweep=0.2),),
     ),
     Template(
         "turntable",
@@ -123,7 +123,7 @@ TEMPLATES = (
             Bookmark("Three Quarter", 34, 18, fill=0.87),
             Bookmark("Back View", 180, 12, fill=0.87),
         ),
-        (Shot("360 Spin", "spin", 48, fill=0.87),),
+        (Shot("360 Spin", "spin", 30, fill=0.87),),
         turns=True,
     ),
 )

@@ -3,9 +3,9 @@
 
 It builds a scene, sends each of its objects to the sandbox's Rigyd by the same commands that a
 person would type, imports the results into a fresh Blender as the extension does, and lets them
-fall. It sends an animation to the sandbox's Renderjuice and puts the frames that come back side by
-side. It prints the paths of both pictures, uses a data folder of its own and leaves no process
-behind.
+fall. It sends an animation to the sandbox's Renderjuice and three products to its Glossi, and puts
+the pictures that come back side by side. It prints the paths of all three sheets, uses a data
+folder of its own and leaves no process behind.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..jobs import Job, State
 from ..paths import ensure_home, writable
 from ..problems import Category, ProblemError
 from ..store import Store
-from . import JOB_FAILED, OK, demo_render
+from . import JOB_FAILED, OK, demo_render, demo_shoot
 from .demo_stage import Stage, environment, follow, short, stop
 from .output import describe_problem, emit, say
 
@@ -39,7 +39,7 @@ def demo(args: argparse.Namespace) -> int:
     stage = Stage(out, find_blender(need_usd=True))
     version = ".".join(map(str, stage.program.version))
     say(f"Blender {version}; everything of the demo goes to {out}")
-    for name in ("data", "blender", "work", "results", "animation"):
+    for name in ("data", "blender", "work", "results", "animation", "products"):
         shutil.rmtree(out / name, ignore_errors=True)
     home = ensure_home(out / "data")
     with environment(home, out, stage.program):
@@ -50,19 +50,24 @@ def demo(args: argparse.Namespace) -> int:
             with Store.open(home) as store:
                 finished = follow(store, jobs)
                 rendered = [] if _failed(finished) else demo_render.render(store, stage, args.fast)
+                shot = []
+                if not _failed(finished + rendered):
+                    shot = demo_shoot.shoot(store, stage, args.fast)
         finally:
             stop(home)
-        if failed := _failed(finished + rendered):
+        if failed := _failed(finished + rendered + shot):
             for job in failed:
                 say(f"{job.name}: {words.state_label(job)}")
                 if job.problem is not None:
                     describe_problem(job.problem)
-            return _end(args, JOB_FAILED, finished + rendered, [])
+            return _end(args, JOB_FAILED, finished + rendered + shot, [])
         pictures = [_drop(finished, extension, stage, bool(args.fast))]
         pictures += [demo_render.contact_sheet(job, stage) for job in rendered]
+        if shot:
+            pictures.append(demo_shoot.product_sheet(shot, stage))
     say(f"The whole trip took {time.monotonic() - started:.0f} s. Before and after the drop, and")
-    say("the frames of the animation:")
-    return _end(args, OK, finished + rendered, pictures)
+    say("the frames of the animation, the products' stills:")
+    return _end(args, OK, finished + rendered + shot, pictures)
 
 
 def _failed(jobs: list[Job]) -> list[Job]:
@@ -77,6 +82,7 @@ def _end(args: argparse.Namespace, code: int, jobs: list[Job], pictures: list[Pa
             {
                 "picture": str(pictures[0]) if pictures else None,
                 "contact_sheet": str(pictures[1]) if len(pictures) > 1 else None,
+                "products": str(pictures[2]) if len(pictures) > 2 else None,
                 "jobs": [describe(job) for job in jobs],
             }
         )
