@@ -182,10 +182,10 @@ def _lamp() -> tuple[Any, dict[str, dict[str, Any]]]:
     foot = [(0, 0), (0.088, 0), (0.092, 0.003), (0.092, 0.010), (0.089, 0.015), (0.074, 0.021),
             (0.046, 0.029), (0.024, 0.042), (0.0135, 0.066), (0.0095, 0.11), (0.0085, 0.20),
             (0.0085, 0.335), (0.013, 0.345), (0.013, 0.352), (0, 0.353)]  # fmt: skip
-    dome = [(0.150, 0.250)]
+    dome: list[tuple[float, float]] = [(0.150, 0.250)]
     dome += [(0.150 * math.cos(a), 0.258 + 0.128 * math.sin(a)) for a in np.linspace(0.0, 1.5, 26)]
     dome += [(0, 0.386)]
-    under = [(0, 0.381)]
+    under: list[tuple[float, float]] = [(0, 0.381)]
     under += [
         (0.1465 * math.cos(a), 0.258 + 0.1235 * math.sin(a)) for a in np.linspace(1.5, 0.0, 26)
     ]
@@ -409,7 +409,8 @@ def _dress(parts: list[Any], variants: dict[str, dict[str, Any]]) -> None:
     if not addon_utils.check("io_scene_gltf2")[1]:
         addon_utils.enable("io_scene_gltf2", default_set=True)
     bpy.context.preferences.addons["io_scene_gltf2"].preferences.KHR_materials_variants_ui = True
-    listed: Any = bpy.data.scenes[0].gltf2_KHR_materials_variants_variants
+    scene: Any = bpy.data.scenes[0]
+    listed = scene.gltf2_KHR_materials_variants_variants
     for number, name in enumerate(variants):
         entry = listed.add()
         entry.variant_idx = number  # first: the name is made unique among the other numbers

@@ -182,12 +182,11 @@ def _set(scene: Any, options: dict[str, Any], frames: FrameRanges | None) -> Non
         window = bpy.context.window
         if window is not None and window.scene == scene:
             window.view_layer = layer
-    if options.get("frames") and frames:
-        # In the copy too, should a farm look there first. What simulates from the scene's first
-        # frame would begin elsewhere, though: there the range stays.
-        if not scene_file.simulates(scene):
-            scene.frame_start, scene.frame_end = frames.first, frames.last
-            scene.frame_step = _step(frames)
+    # In the copy too, should a farm look there first. What simulates from the scene's first frame
+    # would begin elsewhere, though: there the range stays.
+    if options.get("frames") and frames and not scene_file.simulates(scene):
+        scene.frame_start, scene.frame_end = frames.first, frames.last
+        scene.frame_step = _step(frames)
 
 
 def _step(frames: FrameRanges) -> int:

@@ -28,7 +28,8 @@ exit codes: 0 done, 1 the job failed, 2 wrong usage or bad input, 3 credentials,
 4 in doubt or a person has to decide, 130 interrupted (the job lives on)
 
 environment: RIGYD_API_KEY, RIGYD_BASE_URL (and RENDERJUICE_…, GLOSSI_…),
-SCENE_COURIER_HOME (data folder), SCENE_COURIER_BLENDER (the Blender, or the Python with bpy, that packages scenes)
+SCENE_COURIER_HOME (data folder), SCENE_COURIER_BLENDER (the Blender, or the Python with
+bpy, that packages scenes)
 """
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Products as an artist has them photographed: selected, one click, stills and a video in the scene.
+"""Products as an artist has them photographed: selected, one click, pictures in the scene.
 
 The installed extension, the real worker, the real sandbox, whose studio is a headless Blender (with
 small pictures and few samples). Only the timer is called by hand.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The worker is killed at every point of Glossi's flows: no call that may happen once is made twice."""
+"""The worker is killed at every point of Glossi's flows: nothing that happens once happens twice."""
 
 from __future__ import annotations
 
