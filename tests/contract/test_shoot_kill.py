@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The worker is killed at every point of Glossi's flows: nothing that happens once happens twice."""
+"""The worker is killed at every point of Glossi's flows: what may happen once happens once."""
 
 from __future__ import annotations
 
