@@ -42,7 +42,7 @@ class Model:
 
 @dataclass
 class Product:
-    """A product that was imported: its holder, what hangs on it, and points of its outline (n, 3)."""
+    """A product that was imported: its holder, what hangs on it, points of its outline (n, 3)."""
 
     name: str
     holder: Any

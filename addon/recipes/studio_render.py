@@ -19,8 +19,8 @@ Pictures have 1280 x 720, 1920 x 1080 or 3840 x 2160 pixels. ``videoQuality`` 0 
 (H.264), 2 gives ProRes in a .mov. With ``renderVariants`` each of the models' material variants
 (KHR_materials_variants) is shown, else their own materials, "Default".
 
-Progress: ``progress(fraction, text, extra)``, extra {"render": name, "done": n, "total": n} when one
-is finished. Raises ProblemError: INPUT (a model that cannot be used, named; a wrong setting),
+Progress: ``progress(fraction, text, extra)``, extra {"render": name, "done": n, "total": n} when
+one is finished. Raises ProblemError: INPUT (a model that cannot be used, named; a wrong setting),
 BLENDER (this Blender cannot write ProRes; a picture failed).
 """
 

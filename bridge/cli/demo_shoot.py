@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demo's third part: three products go to the photo studio on this computer, pictures come back.
+"""The demo's third part: three products go to the photo studio on this computer.
 
 All three get stills in one template; the lamp gets a video on the turntable too, by the other of
 the two workflows.
