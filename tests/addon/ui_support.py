@@ -49,7 +49,10 @@ class Courier:
         self.tick()
 
     def store(self) -> Any:
-        """Another process's connection to the store."""
+        """Another process's connection to the store; what a click still writes is waited for."""
+        for name, thread in list(self.now._chores.items()):
+            if name.startswith("write "):
+                thread.join(20)
         return self.part("bridge.store").Store.open(self.home)
 
     def rows(self) -> list[str]:
