@@ -72,10 +72,12 @@ def wait_for_end(extension: Extension, home: Path, seconds: float = 180) -> obje
     while time.monotonic() < end:
         pump.tick()
         with store_module.Store.open(home) as store:
-            job = store.jobs()[0]
-        if job.state.terminal:
-            return job
+            jobs = store.jobs()
+        if jobs and jobs[0].state.terminal:
+            return jobs[0]
         time.sleep(0.1)
+    assert jobs, "the click wrote no job"
+    job = jobs[0]
     log = home / "jobs" / job.id / "job.log"
     raise AssertionError(f"{job.state} {job.problem} {log.read_text() if log.exists() else ''}")
 
