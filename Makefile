@@ -9,7 +9,7 @@ ARGS ?=
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: ## Send scenes through the whole trip on this computer; prints the paths of two pictures
+demo: ## Send scenes through the whole trip on this computer; prints the paths of three pictures
 	@$(PYTHON) .ci/build.py
 	@$(PYTHON) .ci/env.py --exec newest -m bridge demo --out out/demo \
 		--extension "$$(ls -t dist/scene_courier-*.zip | head -n 1)" $(ARGS)

@@ -46,8 +46,8 @@ Progress = Callable[..., None]
 DEFAULT = "Default"
 SIZES = {0: (1280, 720), 1: (1920, 1080), 2: (3840, 2160)}
 # Few: the denoiser does the rest.
-_STILL_SAMPLES = {0: 6, 1: 16, 2: 16}
-_VIDEO_SAMPLES = {0: 4, 1: 8, 2: 16}
+_STILL_SAMPLES = {0: 4, 1: 12, 2: 16}
+_VIDEO_SAMPLES = {0: 3, 1: 8, 2: 16}
 
 
 @dataclass(frozen=True)

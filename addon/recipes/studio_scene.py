@@ -77,7 +77,6 @@ class Room:
         cycles.device = "CPU"
         cycles.seed, cycles.use_animated_seed = 1, False
         # Most of a picture is calm paper, which needs few samples.
-        cycles.use_adaptive_sampling = True
         cycles.adaptive_threshold, cycles.adaptive_min_samples = 0.1, 4
         cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 6, 2, 3
         # What paper throws at paper is guessed from the world's light: half the time.
@@ -133,6 +132,7 @@ class Room:
         render: Any = self.scene.render
         render.resolution_x, render.resolution_y = width, height
         self.scene.cycles.samples = samples
+        self.scene.cycles.use_adaptive_sampling = samples > 8
         settings = render.image_settings
         if hasattr(settings, "media_type"):
             settings.media_type = "IMAGE"

@@ -18,7 +18,7 @@ from typing import Any
 
 from bridge.problems import Category, ProblemError
 
-FPS = 15
+FPS = 12
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ TEMPLATES = (
             Bookmark("Three Quarter", 34, 18, fill=0.87),
             Bookmark("Back View", 180, 12, fill=0.87),
         ),
-        (Shot("360 Spin", "spin", 30, fill=0.87),),
+        (Shot("360 Spin", "spin", 24, fill=0.87),),
         turns=True,
     ),
 )
