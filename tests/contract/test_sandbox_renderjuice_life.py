@@ -396,7 +396,7 @@ def test_the_address_of_events_is_remembered_and_can_be_set_from_outside(
             renderjuice_hook.checked_url(url)
 
 
-def test_the_command_line_and_jobs_start_both_services(home: Path, ear: Ear) -> None:
+def test_the_command_line_and_jobs_start_all_services(home: Path, ear: Ear) -> None:
     env = environment(home, SCENE_COURIER_BLENDER=sys.executable)
     with subprocess.Popen(
         command("sandbox", "--json", "--renderjuice-webhook", ear.url),
@@ -407,7 +407,7 @@ def test_the_command_line_and_jobs_start_both_services(home: Path, ear: Ear) -> 
             address = json.loads(served.stdout.readline())
         finally:
             served.terminate()
-    assert set(address) == {"rigyd", "renderjuice"}
+    assert set(address) == {"rigyd", "renderjuice", "glossi"}
     assert address["renderjuice"]["base_url"].endswith("/renderjuice/api/external/v1")
     assert address["renderjuice"]["webhook_secret"].startswith("whsec_")
     said = run("sandbox", "--json", "--renderjuice-webhook", "https://example.com/", env=env)
