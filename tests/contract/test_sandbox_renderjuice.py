@@ -337,7 +337,9 @@ def test_what_each_status_allows(make_box: MakeBox, juice_of: JuiceOf, status: s
 
     def same() -> bool:
         after = juice.job(identifier)
-        keep = ("status", "requestedConfig", "updatedAt")
+        keep = ["status", "requestedConfig"]
+        if status in ("created", "validated", "completed", "failed", "canceled"):
+            keep.append("updatedAt")  # in the others the farm itself is at work
         return all(after[key] == before[key] for key in keep)
 
     if status != "created":

@@ -257,7 +257,8 @@ def test_old_outputs_are_deleted_and_the_job_says_so(
             "still offered",
         )
         assert juice.downloads(identifier)["frames"] == []
-        assert not (box.state_dir / "renderjuice/jobs" / identifier).exists()
+        folder = box.state_dir / "renderjuice/jobs" / identifier
+        wait_until(lambda gone=folder: not gone.exists(), "its files are there")  # type: ignore[misc]
     assert juice.downloads(made[2])["frames"]
     unused = juice.uploaded()
     monkeypatch.setattr(renderjuice_prune, "IDLE_SECONDS", 0.0)
