@@ -266,7 +266,8 @@ def test_old_outputs_are_deleted_and_the_job_says_so(
     box.renderjuice._pruner.prune()
     assert juice.post("/jobs", {"slug": unused}).status_code == 404
     assert juice.job(idle)["status"] == "canceled"
-    assert list((box.state_dir / "renderjuice/uploads").iterdir()) == []
+    uploads = box.state_dir / "renderjuice/uploads"
+    wait_until(lambda: not list(uploads.iterdir()), "uploads are there")
 
 
 # -- events ----------------------------------------------------------------------------------------
