@@ -64,6 +64,8 @@ def _key_is_on_its_way(store: Store, job: Job) -> bool:
         mine = environment_print(store).get(job.service)
         worker = store.setting("worker", {}).get("env", {}).get(job.service)
         last = store.job(job.id) or job
+    if last.waiting_reason != "credentials":
+        return True  # it has gone on since it was read
     return mine == job.key_print and (worker != mine or last.due_at <= time.time())
 
 
